@@ -1,0 +1,84 @@
+import { z } from "zod";
+import { checkHost, ipVersion } from "../destination.ts";
+import { LIMITS } from "../limits.ts";
+import { metricsOf } from "../metrics.ts";
+import type { FieldError } from "../problem.ts";
+import { defineTestType } from "./define.ts";
+
+/** Largest ICMP payload: 65535 less the IPv4 and ICMP headers (RFC 791, 792), or less the ICMPv6 header (RFC 8200, 4443). */
+export const PING_PAYLOAD_MAX = { 4: 65_507, 6: 65_527 } as const;
+
+const DEFAULT_COUNT = 20;
+const DEFAULT_SPACING_S = 0.2;
+const DEFAULT_TIMEOUT_S = 2;
+
+const pingParams = z.strictObject({
+  packet_size: z
+    .number()
+    .int()
+    .min(LIMITS.packetSizeMin)
+    .max(LIMITS.packetSizeMax)
+    .default(LIMITS.packetSizeDefault)
+    .describe("Payload bytes"),
+  count: z.number().int().min(1).max(1000).optional().describe("Echo requests a run; default what fits the interval, at most 20"),
+  interval: z.number().min(0.2).max(60).default(DEFAULT_SPACING_S).describe("Seconds between two requests"),
+  timeout: z.number().min(0.1).max(60).default(DEFAULT_TIMEOUT_S).describe("Seconds to wait for each reply"),
+  ip_version: z
+    .union([z.literal(4), z.literal(6)])
+    .optional()
+    .describe("4 or 6; default whichever the name has, IPv4 first"),
+  dscp: z.number().int().min(0).max(63).optional().describe("DSCP to mark requests with"),
+  df: z.boolean().optional().describe("Forbid fragmentation"),
+});
+export type PingParams = z.output<typeof pingParams>;
+
+/** Requests a run sends: as asked, else what fits in the test's interval with its spacing and last time-out, 1 to 20. */
+export function pingCount(params: PingParams, interval_s?: number): number {
+  if (params.count !== undefined) return params.count;
+  if (interval_s === undefined) return DEFAULT_COUNT;
+  const room = Math.floor((interval_s * 0.9 - Math.min(params.timeout, interval_s * 0.5)) / params.interval) + 1;
+  return Math.max(1, Math.min(DEFAULT_COUNT, room));
+}
+
+function checkPing(destination: string, params: PingParams, interval_s?: number): FieldError[] {
+  const errors: FieldError[] = [];
+  const host = checkHost(destination);
+  if (!host.ok) return [{ path: "destination", message: host.message }];
+  const literal = ipVersion(host.host);
+  if (literal !== 0 && params.ip_version !== undefined && literal !== params.ip_version) {
+    errors.push({
+      path: "params.ip_version",
+      message: `is ${params.ip_version}, but the destination is an IPv${literal} address`,
+    });
+  }
+  const version = literal === 6 || params.ip_version === 6 ? 6 : 4;
+  const max = PING_PAYLOAD_MAX[version];
+  if (params.packet_size > max) {
+    errors.push({
+      path: "packet_size",
+      message: `is ${params.packet_size}, but an IPv${version} echo request carries at most ${max} bytes`,
+    });
+  }
+  if (interval_s !== undefined && params.count !== undefined) {
+    const busy = (params.count - 1) * params.interval;
+    if (busy >= interval_s) {
+      errors.push({
+        path: "params.count",
+        message: `${params.count} requests ${params.interval} s apart take ${busy.toFixed(1)} s, longer than the interval of ${interval_s} s`,
+      });
+    }
+  }
+  return errors;
+}
+
+export const ping = defineTestType({
+  type: "ping",
+  label: "Ping",
+  summary: "Round-trip time, loss and jitter by ICMP echo",
+  params: pingParams,
+  metrics: metricsOf("ping"),
+  headline: ["ping_rtt_median", "ping_loss_pct", "ping_rtt_p95", "ping_jitter_rfc3550"],
+  default_interval_s: 10,
+  check: checkPing,
+  deadline_ms: (params) => ((pingCount(params) - 1) * params.interval + params.timeout + 3) * 1000,
+});
