@@ -1,0 +1,48 @@
+// A client's line in the fleet table, from its newest results and host sample. Pure.
+import { LIMITS } from "#contract/limits";
+import type { MetricName, MetricValue } from "#contract/metrics";
+import type { HostSample, WireResult } from "#contract/result";
+
+const HOST_HEADLINES: readonly MetricName[] = ["cpu_percent", "memory_percent", "fs_used_pct"];
+/** For these the fleet shows the worst of a client's tests. */
+const WORST_OF: readonly MetricName[] = ["ping_rtt_median", "ping_loss_pct"];
+
+/** A test that could not measure its target, or found it dead. */
+export function isFailing(result: Pick<WireResult, "status">): boolean {
+  return result.status === "failed";
+}
+
+/** Headline values; a metric nobody measured is absent, one that could not be measured is null. */
+export function headline(latest: readonly WireResult[], host: HostSample | null): Record<string, MetricValue> {
+  const line: Record<string, MetricValue> = {};
+  for (const name of WORST_OF) {
+    const values = latest.flatMap((result) => (name in result.metrics ? [result.metrics[name] ?? null] : []));
+    if (values.length === 0) continue;
+    const numbers = values.filter((value) => typeof value === "number");
+    line[name] = numbers.length > 0 ? Math.max(...numbers) : null;
+  }
+  for (const name of HOST_HEADLINES) {
+    const value = host?.metrics[name];
+    if (value !== undefined) line[name] = value;
+  }
+  return line;
+}
+
+/** Latencies of one test with one more run, oldest first. A run without an answer is null. */
+export function extendSpark(spark: readonly (number | null)[], result: WireResult): (number | null)[] {
+  if (!("ping_rtt_median" in result.metrics)) return [...spark];
+  const value = result.metrics.ping_rtt_median;
+  return [...spark, typeof value === "number" ? value : null].slice(-LIMITS.sparkPoints);
+}
+
+/** The sparkline of the test that the headline latency comes from: the slowest, or any when none answers. */
+export function spark(latest: readonly WireResult[], sparks: Readonly<Record<string, (number | null)[]>>): (number | null)[] {
+  const latency = (result: WireResult) => {
+    const value = result.metrics.ping_rtt_median;
+    return typeof value === "number" ? value : -1;
+  };
+  const slowest = latest
+    .filter((result) => result.test_id !== null && result.test_id in sparks)
+    .sort((a, b) => latency(b) - latency(a))[0];
+  return slowest?.test_id == null ? [] : (sparks[slowest.test_id] ?? []);
+}

@@ -1,0 +1,82 @@
+// Puts the routes together, in the order their middleware needs.
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { SECURITY_HEADERS } from "#contract/security";
+import { seedFromEnvironment } from "./auth/seed.ts";
+import type { Env } from "./env.ts";
+import { authenticate } from "./middleware/authenticate.ts";
+import type { App } from "./middleware/context.ts";
+import { jsonBody, sameOrigin } from "./middleware/guard.ts";
+import { ProblemError, problemResponse } from "./problem-error.ts";
+import { admin } from "./routes/admin.ts";
+import { agent } from "./routes/agent.ts";
+import { clients } from "./routes/clients.ts";
+import { router } from "./routes/define.ts";
+import { live } from "./routes/live.ts";
+import { results } from "./routes/results.ts";
+import { session } from "./routes/session.ts";
+import { tests } from "./routes/tests.ts";
+import { VERSION } from "./version.ts";
+
+/** Answers an error as problem+json; what is not a ProblemError is a mistake of ours and is logged. */
+function answer(error: Error): Response {
+  if (error instanceof ProblemError) return error.toResponse();
+  if (error instanceof HTTPException && error.status < 500)
+    return problemResponse("malformed", `${error.message || "The request could not be read"}.`);
+  console.error(JSON.stringify({ event: "error", error: error.stack ?? error.message }));
+  return problemResponse("internal", "Something went wrong on the server; it was logged. Try again.");
+}
+
+const notFound = () =>
+  problemResponse("not_found", "There is nothing at this address. The API is described at /api/openapi.json.");
+
+function webApi() {
+  const api = router();
+  api.use(sameOrigin, jsonBody);
+  // Signing in and setting up are the only things a stranger may do.
+  api.route("/", session);
+  const signedIn = router();
+  signedIn.use(authenticate);
+  for (const routes of [clients, tests, results, admin]) signedIn.route("/", routes);
+  api.route("/", signedIn);
+  return api;
+}
+
+export const app = new Hono<App>();
+app.onError(answer);
+app.notFound(notFound);
+app.use(async (context, next) => {
+  await seedFromEnvironment(context.env);
+  await next();
+});
+
+// Sockets first: nothing may touch the headers of an upgrade that an object answered.
+app.route("/api/agent/v1", agent as unknown as Hono<App>);
+app.use("/api/v1/*", async (context, next) => {
+  if (!/\/(?:fleet|clients\/[^/]+)\/live$/.test(context.req.path)) return next();
+  return live.fetch(
+    new Request(new URL(context.req.path.slice("/api/v1".length), context.req.url), context.req.raw),
+    context.env,
+    context.executionCtx,
+  );
+});
+app.use(async (context, next) => {
+  await next();
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value);
+  if (!context.res.headers.has("cache-control")) context.res.headers.set("cache-control", "no-store");
+});
+app.get("/healthz", (context) => context.json({ status: "ok", version: VERSION } as const));
+
+const api = webApi();
+app.route("/api/v1", api);
+app.get("/api/openapi.json", (context) =>
+  context.json(
+    api.getOpenAPI31Document({
+      openapi: "3.1.0",
+      info: { title: "StreamSwarm", version: VERSION },
+      servers: [{ url: "/api/v1" }],
+    }),
+  ),
+);
+
+export type { Env };

@@ -1,0 +1,82 @@
+// Stored items as the web API shows them. Pure.
+import type { FleetClient } from "#contract/api";
+import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
+import { headline, isFailing, spark } from "../analysis/headline.ts";
+import type { RingState, Stored } from "../store/ring.ts";
+import { rfc3339, rfc3339OrNull } from "../time.ts";
+
+export function toResult(clientId: string, stored: Stored<WireResult>, host: Stored<HostSample> | undefined): Result {
+  const { item, received_at } = stored;
+  return {
+    ...item,
+    id: `${clientId}.${item.seq}`,
+    client_id: clientId,
+    started_at: rfc3339(item.started_at),
+    received_at: rfc3339(received_at),
+    host: host?.item.metrics ?? null,
+  };
+}
+
+export function toReading(clientId: string, stored: Stored<HostSample>): HostReading {
+  const { item, received_at } = stored;
+  return { ...item, client_id: clientId, started_at: rfc3339(item.started_at), received_at: rfc3339(received_at) };
+}
+
+/** The host sample nearest in time to an item. */
+export function nearestHost(hosts: readonly Stored<HostSample>[], startedAt: number): Stored<HostSample> | undefined {
+  let best: Stored<HostSample> | undefined;
+  for (const host of hosts) {
+    if (best === undefined || Math.abs(host.item.started_at - startedAt) < Math.abs(best.item.started_at - startedAt))
+      best = host;
+  }
+  return best;
+}
+
+/** What the object remembers of who it is. */
+export interface Identity {
+  id: string;
+  name: string;
+  site: string;
+  tags: Record<string, string>;
+  epoch: number;
+}
+
+export interface StatusRecord {
+  status: "online" | "offline" | "never_seen" | "retired";
+  reason: string;
+  since: number;
+  last_seen_at: number | null;
+  /** How the agent is connected; an HTTP agent is given up after missed heartbeats, a socket when it closes. */
+  transport: "socket" | "http" | null;
+}
+
+export interface Newest {
+  results: Stored<WireResult>[];
+  host: Stored<HostSample> | null;
+}
+
+export function toFleetClient(
+  identity: Identity,
+  status: StatusRecord,
+  testing: boolean,
+  state: RingState,
+  newest: Newest,
+): FleetClient {
+  const results = newest.results.map(({ item }) => item);
+  const host = newest.host?.item ?? null;
+  const measured = [...results, ...(host === null ? [] : [host])].map((item) => item.started_at + item.duration_ms);
+  return {
+    id: identity.id,
+    name: identity.name,
+    site: identity.site,
+    tags: identity.tags,
+    status: status.status === "online" && testing ? "testing" : status.status,
+    status_reason: status.reason,
+    status_since: rfc3339(status.since),
+    last_seen_at: rfc3339OrNull(status.last_seen_at),
+    measured_at: measured.length === 0 ? null : rfc3339(Math.round(Math.max(...measured))),
+    headline: headline(results, host),
+    failing: results.filter(isFailing).length,
+    spark: spark(results, state.sparks),
+  };
+}

@@ -1,0 +1,232 @@
+// The agent API: registration, the socket, and the same over plain HTTPS. The client id always comes from the token.
+import { type Context, Hono } from "hono";
+import type { z } from "zod";
+import { LIMITS } from "#contract/limits";
+import { fieldErrors } from "#contract/problem";
+import {
+  heartbeatBodySchema,
+  type RegisterBody,
+  type RegisterReply,
+  registerBodySchema,
+  type Tags,
+  uploadBodySchema,
+} from "#contract/wire";
+import { issueAgentToken, verifyAgentToken } from "../auth/agent-token.ts";
+import { clientObject, type Env, isLocal } from "../env.ts";
+import { newId, sha256 } from "../ids.ts";
+import { bearer } from "../middleware/authenticate.ts";
+import { readCapped } from "../middleware/guard.ts";
+import type { Identity } from "../objects/view.ts";
+import { ProblemError } from "../problem-error.ts";
+import { findClient, insertClient, updateClient } from "../store/clients.ts";
+import { database } from "../store/database.ts";
+import type { ClientRow, EdgeView, TokenRow } from "../store/schema.ts";
+import { instructionFor } from "../store/tests.ts";
+import { findEnrolment, takeEnrolmentUse } from "../store/tokens.ts";
+
+type AgentApp = { Bindings: Env };
+type AgentContext = Context<AgentApp>;
+
+export const agent = new Hono<AgentApp>();
+
+/** A body as JSON, gunzipped where it says so, never more than the limits in memory. */
+async function readBody<Schema extends z.ZodType>(context: AgentContext, schema: Schema): Promise<z.output<Schema>> {
+  const { raw } = context.req;
+  if (Number(context.req.header("content-length") ?? 0) > LIMITS.uploadBytes) throw tooLarge();
+  const sent = raw.body === null ? new Uint8Array() : await readCapped(raw.body, LIMITS.uploadBytes);
+  const encoding = (context.req.header("content-encoding") ?? "identity").toLowerCase();
+  const bytes = encoding === "gzip" ? await inflate(sent) : sent;
+  if (encoding !== "gzip" && encoding !== "identity")
+    throw new ProblemError("unsupported_media_type", `Content-encoding ${encoding} is not understood; use gzip or none.`);
+  const parsed = schema.safeParse(parseJson(bytes));
+  if (!parsed.success)
+    throw new ProblemError("invalid", "The body does not have the expected fields.", fieldErrors(parsed.error));
+  return parsed.data;
+}
+
+const tooLarge = () =>
+  new ProblemError(
+    "too_large",
+    `An upload holds at most ${LIMITS.uploadBytes / 1024} KiB as sent and ${LIMITS.uploadInflatedBytes / 1024 / 1024} MiB inflated. Send fewer results at once.`,
+  );
+
+/** Inflates up to the limit and stops there: a bomb never unfolds. */
+async function inflate(sent: Uint8Array): Promise<Uint8Array> {
+  const stream = new Blob([sent]).stream().pipeThrough(new DecompressionStream("gzip"));
+  try {
+    return await readCapped(stream, LIMITS.uploadInflatedBytes);
+  } catch (error) {
+    if (error instanceof ProblemError) throw tooLarge();
+    throw new ProblemError("malformed", "The body says it is gzip but cannot be inflated.");
+  }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+  } catch {
+    throw new ProblemError("malformed", "The body is not JSON.");
+  }
+}
+
+/** Whose token it is. Nothing billed is touched before this has passed. */
+async function caller(context: AgentContext): Promise<{ client_id: string; epoch: number }> {
+  const token = bearer(context);
+  if (token === undefined) throw new ProblemError("unauthenticated", "Send the client's token as Authorization: Bearer.");
+  const known = await verifyAgentToken(context.env, token);
+  if (known === undefined) throw await refused(context, "This is not a token of this server. Register the agent again.");
+  return known;
+}
+
+/** A refusal that counts against the address: only failures are throttled, since a branch shares one address. */
+async function refused(context: AgentContext, detail: string): Promise<ProblemError> {
+  const { success } = await context.env.FAILURES.limit({ key: context.req.header("cf-connecting-ip") ?? "local" });
+  if (success) return new ProblemError("bad_token", detail);
+  return new ProblemError("throttled", "Too many failed attempts from this address. Wait a minute.", [], { "retry-after": "60" });
+}
+
+function edgeView(context: AgentContext): EdgeView | null {
+  const { cf } = context.req.raw;
+  if (isLocal(context.env) || cf === undefined) return null;
+  return {
+    ip: context.req.header("cf-connecting-ip") ?? null,
+    colo: typeof cf.colo === "string" ? cf.colo : null,
+    asn: typeof cf.asn === "number" ? cf.asn : null,
+    country: typeof cf.country === "string" ? cf.country : null,
+  };
+}
+
+const NEAR: Record<string, DurableObjectLocationHint> = { EU: "weur", NA: "enam", SA: "sam", AS: "apac", OC: "oc", AF: "afr" };
+
+/** A new client's object is made near its office; the hint counts at its first use only. */
+function objectOf(context: AgentContext, id: string) {
+  const continent = context.req.raw.cf?.continent;
+  const hint = !isLocal(context.env) && typeof continent === "string" ? NEAR[continent] : undefined;
+  return clientObject(context.env, id, hint);
+}
+
+agent.post("/register", async (context) => {
+  const secret = bearer(context);
+  if (secret === undefined)
+    throw new ProblemError(
+      "unauthenticated",
+      "Send an enrolment token as Authorization: Bearer. Add a client in the dashboard to get one.",
+    );
+  const db = database(context.env.DB);
+  const token = await findEnrolment(db, await sha256(secret), Date.now());
+  if (token === undefined)
+    throw await refused(
+      context,
+      "This enrolment token is not known, has expired or was revoked. Add a client in the dashboard to get a new one.",
+    );
+  const input = await readBody(context, registerBodySchema);
+  const known = await provenClient(context, input);
+  const { row, epoch, status } =
+    known === undefined ? await makeClient(context, input, token) : await renewClient(context, input, known);
+  const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch };
+  const { last_seq } = await objectOf(context, row.id).enrol(identity);
+  const reply: RegisterReply = {
+    client_id: row.id,
+    token: await issueAgentToken(context.env, row.id, epoch),
+    last_seq,
+    instruction: await instructionFor(db, row),
+    server_time: Date.now(),
+  };
+  return context.json(reply, status);
+});
+
+/** The client this installation was, if it proves so with that client's last token. */
+async function provenClient(context: AgentContext, input: RegisterBody): Promise<ClientRow | undefined> {
+  const proof = input.proof === undefined ? undefined : await verifyAgentToken(context.env, input.proof);
+  if (proof === undefined) return undefined;
+  const row = await findClient(database(context.env.DB), proof.client_id);
+  // The epoch before the newest counts as well: the agent may have died before it kept the newest token.
+  const proven =
+    row !== undefined && row.install_id === input.install_id && row.token_epoch - proof.epoch <= 1 && row.status !== "retired";
+  return proven ? row : undefined;
+}
+
+async function renewClient(context: AgentContext, input: RegisterBody, row: ClientRow) {
+  const epoch = row.token_epoch + 1;
+  const change = {
+    token_epoch: epoch,
+    version: input.version,
+    platform: input.platform,
+    capabilities: input.capabilities,
+    edge: edgeView(context),
+  };
+  const renewed = await updateClient(database(context.env.DB), row.id, change);
+  return { row: renewed ?? row, epoch, status: 200 as const };
+}
+
+async function makeClient(context: AgentContext, input: RegisterBody, token: TokenRow) {
+  const db = database(context.env.DB);
+  const now = Date.now();
+  if (!(await takeEnrolmentUse(db, token.id, now))) {
+    throw await refused(
+      context,
+      "This enrolment token has been used as often as it may. Add a client in the dashboard to get a new one.",
+    );
+  }
+  const tags: Tags = { ...token.tags, ...input.tags };
+  const id = newId();
+  const { name, version, platform, capabilities, install_id } = input;
+  await insertClient(db, {
+    id,
+    name,
+    site: input.site ?? token.site ?? "",
+    tags,
+    version,
+    platform,
+    capabilities,
+    edge: edgeView(context),
+    install_id,
+    now,
+  });
+  const row = await findClient(db, id);
+  if (row === undefined) throw new ProblemError("unavailable", "The client could not be stored. Try again.");
+  return { row, epoch: 1, status: 201 as const };
+}
+
+agent.get("/connect", async (context) => {
+  const { client_id, epoch } = await caller(context);
+  if (context.req.header("upgrade")?.toLowerCase() !== "websocket")
+    throw new ProblemError("bad_query", "This address is a WebSocket; open it with one.");
+  return clientObject(context.env, client_id).fetch(
+    new Request("https://client/connect", { headers: { upgrade: "websocket", "x-token-epoch": String(epoch) } }),
+  );
+});
+
+const gone = (code: string) =>
+  new ProblemError(
+    code === "bad_token" ? "bad_token" : "token_revoked",
+    "This client's token is no longer valid. Register the agent again with an enrolment token.",
+  );
+
+agent.get("/instruction", async (context) => {
+  const { client_id, epoch } = await caller(context);
+  const db = database(context.env.DB);
+  const row = await findClient(db, client_id);
+  if (row === undefined) throw gone("bad_token");
+  if (row.token_epoch !== epoch || row.status === "retired") throw gone("token_revoked");
+  const instruction = await instructionFor(db, row);
+  const etag = `"${instruction.revision}"`;
+  if (context.req.header("if-none-match") === etag) return context.body(null, 304, { etag });
+  return context.json(instruction, 200, { etag });
+});
+
+agent.post("/upload", async (context) => {
+  const { client_id, epoch } = await caller(context);
+  const body = await readBody(context, uploadBodySchema);
+  const outcome = await clientObject(context.env, client_id).upload({ epoch }, body);
+  if ("refused" in outcome) throw gone(outcome.refused);
+  return context.json(outcome, 200);
+});
+
+agent.post("/heartbeat", async (context) => {
+  const { client_id, epoch } = await caller(context);
+  const body = await readBody(context, heartbeatBodySchema);
+  const outcome = await clientObject(context.env, client_id).heartbeat({ epoch }, body.outbox);
+  if ("refused" in outcome) throw gone(outcome.refused);
+  return context.json(outcome, 200);
+});

@@ -1,0 +1,326 @@
+import type { Context } from "hono";
+import {
+  assignSchema,
+  createTestSchema,
+  pageOf,
+  patchTestSchema,
+  runReplySchema,
+  testDetailSchema,
+  testSchema,
+} from "#contract/api";
+import { checkTest, isTestTypeName, TEST_TYPES, type TestTypeName } from "#contract/test-types/index";
+import { clientObject, fleet } from "../env.ts";
+import { newId } from "../ids.ts";
+import { allow } from "../middleware/authenticate.ts";
+import type { App } from "../middleware/context.ts";
+import { notFound, ProblemError } from "../problem-error.ts";
+import { record } from "../store/audit.ts";
+import { sees } from "../store/clients.ts";
+import type { ClientRow, TestRow } from "../store/schema.ts";
+import {
+  assignClients,
+  bumpRevision,
+  clientsOf,
+  deleteTest,
+  existingClientIds,
+  findTest,
+  insertTest,
+  listTests,
+  namedClients,
+  toTest,
+  updateTest,
+} from "../store/tests.ts";
+import { body, by, createRoute, db, idParam, json, pageQuery, router, z } from "./define.ts";
+
+export const tests = router();
+
+const PARALLEL = 6;
+
+/** Calls every client's object, a few at a time; one that fails does not stop the rest. */
+async function eachClient(
+  context: Context<App>,
+  rows: Pick<ClientRow, "id">[],
+  call: (id: string) => Promise<unknown>,
+): Promise<void> {
+  for (let at = 0; at < rows.length; at += PARALLEL) {
+    const outcomes = await Promise.allSettled(rows.slice(at, at + PARALLEL).map((row) => call(row.id)));
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected")
+        console.error(JSON.stringify({ event: "push_failed", path: context.req.path, error: String(outcome.reason) }));
+    }
+  }
+}
+
+/** Tells the clients of a test, before and after a change, that their instruction is new. */
+async function push(context: Context<App>, rows: Pick<ClientRow, "id">[]): Promise<void> {
+  const ids = [...new Set(rows.map((row) => row.id))].map((id) => ({ id }));
+  await eachClient(context, ids, (id) => clientObject(context.env, id).instruct());
+}
+
+async function knownTest(context: Context<App>, id: string): Promise<TestRow> {
+  const row = await findTest(db(context), id);
+  if (row === undefined) throw notFound("test");
+  const { sites } = context.get("actor").user;
+  if (sites !== null && !(await clientsOf(db(context), row)).some((client) => sees(sites, client.site))) throw notFound("test");
+  return row;
+}
+
+/** Parameters with defaults, or a 422 that names every bad field. */
+function checked(
+  type: TestTypeName,
+  destination: string,
+  packetSize: number | undefined,
+  params: Record<string, unknown>,
+  intervalS: number,
+) {
+  if ("packet_size" in params) {
+    throw new ProblemError("invalid", "Correct the named fields and send it again.", [
+      { path: "params.packet_size", message: "goes beside params, as packet_size" },
+    ]);
+  }
+  const result = checkTest(
+    type,
+    destination,
+    { ...params, ...(packetSize === undefined ? {} : { packet_size: packetSize }) },
+    intervalS,
+  );
+  if (!result.ok) throw new ProblemError("invalid", "Correct the named fields and send it again.", result.errors);
+  return result.params;
+}
+
+async function refuseUnknownClients(context: Context<App>, ids: string[]): Promise<void> {
+  const known = await existingClientIds(db(context), ids);
+  const errors = ids.flatMap((id, index) =>
+    known.has(id) ? [] : [{ path: `client_ids.${index}`, message: `names no client: ${id}` }],
+  );
+  if (errors.length > 0) throw new ProblemError("invalid", "Correct the named fields and send it again.", errors);
+}
+
+tests.openapi(
+  createRoute({
+    method: "get",
+    path: "/tests",
+    tags: ["tests"],
+    request: { query: z.object(pageQuery) },
+    responses: { 200: json(pageOf(testSchema)) },
+  }),
+  async (context) => {
+    const { limit, cursor } = context.req.valid("query");
+    const store = db(context);
+    const { rows, next_cursor } = await listTests(store, limit, cursor);
+    const { sites } = context.get("actor").user;
+    const visible =
+      sites === null
+        ? rows
+        : await asyncFilter(rows, async (row) => (await clientsOf(store, row)).some((client) => sees(sites, client.site)));
+    const named = await namedClients(
+      store,
+      visible.map((row) => row.id),
+    );
+    return context.json({ items: visible.map((row) => toTest(row, named.get(row.id) ?? [])), next_cursor }, 200);
+  },
+);
+
+async function asyncFilter<Item>(items: Item[], keep: (item: Item) => Promise<boolean>): Promise<Item[]> {
+  const kept = await Promise.all(items.map(keep));
+  return items.filter((_, index) => kept[index]);
+}
+
+tests.openapi(
+  createRoute({
+    method: "post",
+    path: "/tests",
+    tags: ["tests"],
+    middleware: [allow("user")] as const,
+    request: body(createTestSchema),
+    responses: { 201: json(testSchema, "Made; its clients were told") },
+  }),
+  async (context) => {
+    const { client_ids, packet_size, params, ...input } = context.req.valid("json");
+    const interval_s = input.interval_s ?? TEST_TYPES[input.type].default_interval_s;
+    const full = checked(input.type, input.destination, packet_size, params, interval_s);
+    await refuseUnknownClients(context, client_ids);
+    const store = db(context);
+    const now = Date.now();
+    const row = await insertTest(store, { ...input, id: newId(), interval_s, params: full }, [...new Set(client_ids)], now);
+    await bumpRevision(store, now);
+    await record(
+      store,
+      {
+        ...by(context),
+        action: "test.create",
+        target: row.id,
+        detail: { name: row.name, type: row.type, destination: row.destination },
+      },
+      now,
+    );
+    await push(context, await clientsOf(store, row));
+    return context.json(toTest(row, client_ids), 201);
+  },
+);
+
+tests.openapi(
+  createRoute({
+    method: "get",
+    path: "/tests/{id}",
+    tags: ["tests"],
+    request: { params: idParam },
+    responses: { 200: json(testDetailSchema) },
+  }),
+  async (context) => {
+    const row = await knownTest(context, context.req.valid("param").id);
+    const store = db(context);
+    const { sites } = context.get("actor").user;
+    const rows = (await clientsOf(store, row)).filter((client) => sees(sites, client.site));
+    const [lines, named] = await Promise.all([
+      fleet(context.env).lines(rows.map((client) => client.id)),
+      namedClients(store, [row.id]),
+    ]);
+    const status = new Map(lines.map((line) => [line.id, line.status]));
+    const latest = await latestOf(context, rows, row.id);
+    const shown = rows.map(({ id, name, site, status: stored }) => ({
+      id,
+      name,
+      site,
+      status: status.get(id) ?? stored,
+      latest: latest.get(id) ?? null,
+    }));
+    return context.json({ ...toTest(row, named.get(row.id) ?? []), clients: shown }, 200);
+  },
+);
+
+/** The newest result of a test from each of its first clients; a page shows no more at once. */
+async function latestOf(context: Context<App>, rows: ClientRow[], testId: string) {
+  const newest = await Promise.allSettled(
+    rows
+      .slice(0, 50)
+      .map(async (row) => (await clientObject(context.env, row.id).state()).latest.find((result) => result.test_id === testId)),
+  );
+  return new Map(
+    rows.slice(0, 50).map((row, index) => [row.id, newest[index]?.status === "fulfilled" ? newest[index].value : undefined]),
+  );
+}
+
+tests.openapi(
+  createRoute({
+    method: "patch",
+    path: "/tests/{id}",
+    tags: ["tests"],
+    middleware: [allow("user")] as const,
+    request: { params: idParam, ...body(patchTestSchema) },
+    responses: { 200: json(testSchema) },
+  }),
+  async (context) => {
+    const before = await knownTest(context, context.req.valid("param").id);
+    const change = context.req.valid("json");
+    const row = await applyChange(context, before, change);
+    const named = await namedClients(db(context), [row.id]);
+    return context.json(toTest(row, named.get(row.id) ?? []), 200);
+  },
+);
+
+async function applyChange(context: Context<App>, before: TestRow, change: z.output<typeof patchTestSchema>): Promise<TestRow> {
+  if (!isTestTypeName(before.type)) throw new ProblemError("conflict", `This edge does not know the test type ${before.type}.`);
+  const { client_ids, packet_size, params, ...rest } = change;
+  const { packet_size: size, ...old } = before.params;
+  const packetSize = packet_size ?? (typeof size === "number" ? size : undefined);
+  const full = checked(
+    before.type,
+    change.destination ?? before.destination,
+    packetSize,
+    params ?? old,
+    change.interval_s ?? before.interval_s,
+  );
+  if (client_ids !== undefined) await refuseUnknownClients(context, client_ids);
+  const store = db(context);
+  const now = Date.now();
+  const told = await clientsOf(store, before);
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  const row = (await updateTest(store, before.id, { ...given, params: full }, now)) ?? before;
+  if (client_ids !== undefined) await assignClients(store, row.id, [...new Set(client_ids)]);
+  await bumpRevision(store, now);
+  const shown = Object.fromEntries(Object.entries(before).filter(([key]) => key in change));
+  await record(store, { ...by(context), action: "test.change", target: row.id, detail: { before: shown, after: change } }, now);
+  await push(context, [...told, ...(await clientsOf(store, row))]);
+  return row;
+}
+
+tests.openapi(
+  createRoute({
+    method: "put",
+    path: "/tests/{id}/clients",
+    tags: ["tests"],
+    middleware: [allow("user")] as const,
+    request: { params: idParam, ...body(assignSchema) },
+    responses: { 200: json(testSchema) },
+  }),
+  async (context) => {
+    const { client_ids } = context.req.valid("json");
+    const row = await applyChange(context, await knownTest(context, context.req.valid("param").id), { client_ids });
+    return context.json(toTest(row, client_ids), 200);
+  },
+);
+
+tests.openapi(
+  createRoute({
+    method: "delete",
+    path: "/tests/{id}",
+    tags: ["tests"],
+    middleware: [allow("user")] as const,
+    request: { params: idParam },
+    responses: { 204: { description: "The test runs no more; its results stay until they age out" } },
+  }),
+  async (context) => {
+    const row = await knownTest(context, context.req.valid("param").id);
+    const store = db(context);
+    const told = await clientsOf(store, row);
+    const now = Date.now();
+    await deleteTest(store, row.id);
+    await bumpRevision(store, now);
+    await record(
+      store,
+      { ...by(context), action: "test.delete", target: row.id, detail: { name: row.name, destination: row.destination } },
+      now,
+    );
+    await push(context, told);
+    return context.body(null, 204);
+  },
+);
+
+for (const [verb, enabled] of [
+  ["pause", false],
+  ["resume", true],
+] as const) {
+  tests.openapi(
+    createRoute({
+      method: "post",
+      path: `/tests/{id}/${verb}`,
+      tags: ["tests"],
+      middleware: [allow("user")] as const,
+      request: { params: idParam },
+      responses: { 202: json(runReplySchema, "Its clients were told") },
+    }),
+    async (context) => {
+      await applyChange(context, await knownTest(context, context.req.valid("param").id), { enabled });
+      return context.json({ run_id: newId() }, 202);
+    },
+  );
+}
+
+tests.openapi(
+  createRoute({
+    method: "post",
+    path: "/tests/{id}/run",
+    tags: ["tests"],
+    middleware: [allow("user")] as const,
+    request: { params: idParam },
+    responses: { 202: json(runReplySchema, "Ordered from every client of the test") },
+  }),
+  async (context) => {
+    const row = await knownTest(context, context.req.valid("param").id);
+    const run_id = newId();
+    const rows = (await clientsOf(db(context), row)).filter((client) => sees(context.get("actor").user.sites, client.site));
+    await eachClient(context, rows, (id) => clientObject(context.env, id).run({ run_id, test_id: row.id }));
+    return context.json({ run_id }, 202);
+  },
+);
