@@ -52,14 +52,7 @@ app.use(async (context, next) => {
 
 // Sockets first: nothing may touch the headers of an upgrade that an object answered.
 app.route("/api/agent/v1", agent as unknown as Hono<App>);
-app.use("/api/v1/*", async (context, next) => {
-  if (!/\/(?:fleet|clients\/[^/]+)\/live$/.test(context.req.path)) return next();
-  return live.fetch(
-    new Request(new URL(context.req.path.slice("/api/v1".length), context.req.url), context.req.raw),
-    context.env,
-    context.executionCtx,
-  );
-});
+app.route("/api/v1", live);
 app.use(async (context, next) => {
   await next();
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value);

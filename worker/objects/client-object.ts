@@ -60,6 +60,8 @@ export type UploadOutcome = { ack: number } | { need: number } | { refused: "bad
 /** How often a watched fleet hears of one client, milliseconds. */
 const SUMMARY_EVERY_MS = 2000;
 const RUN_LASTS_MS = 120_000;
+/** An honest agent holds one; a few more are half-open ones on their way out. */
+const MAX_AGENT_SOCKETS = 16;
 
 export class ClientObject extends DurableObject<Env> {
   readonly #ring: Ring;
@@ -160,6 +162,11 @@ export class ClientObject extends DurableObject<Env> {
       const refused = this.#refusal({ epoch });
       if (refused !== undefined)
         return problemResponse(refused, "This client's token is no longer valid. Register the agent again.");
+      if (this.ctx.getWebSockets("agent").length >= MAX_AGENT_SOCKETS) {
+        return problemResponse("throttled", "This client has too many open connections. Wait for them to close.", [], {
+          "retry-after": "60",
+        });
+      }
       const now = Date.now();
       this.ctx.acceptWebSocket(pair[1], ["agent"]);
       pair[1].serializeAttachment({
@@ -254,6 +261,8 @@ export class ClientObject extends DurableObject<Env> {
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
     // The runtime does not answer the close of a hibernating socket by itself; 1005 and 1006 may not be sent.
     close(socket, code === 1005 || code === 1006 || code < 1000 ? 1000 : code, reason);
+    // An object that was erased wakes once more for the closes that this caused; it has nothing to keep then.
+    if (this.#identity === undefined) return;
     if (attachmentOf(socket)?.boot == null || this.#agents.greeted().some((other) => other !== socket)) return;
     this.#status.heard(Date.now());
     this.#closeReason = code === 1000 && reason === "stopped" ? "stopped" : "closed";
@@ -545,7 +554,7 @@ export class ClientObject extends DurableObject<Env> {
 
   /** A read opens a live lease; the first one waits a moment for the agent to flush, so that no read is minutes old. */
   async #freshen(): Promise<void> {
-    const fresh = this.#lease.open(Date.now());
+    const fresh = this.#lease.open(Date.now()) && !this.#lease.refreshing;
     if (!fresh && this.#agents.current() !== undefined) await this.#lease.untilFresh();
   }
 }

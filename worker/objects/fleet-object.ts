@@ -1,5 +1,6 @@
 // The whole fleet in one place: every client's line, and the browsers that look at it. Clients report state changes always
-// and measurements only while somebody watches. Lines live in memory; a snapshot is written every few minutes.
+// and measurements only while somebody watches. A line is stored when its state changes (one row); figures in between live
+// in memory and are asked again after an eviction.
 import { DurableObject } from "cloudflare:workers";
 import type { FleetClient } from "#contract/api";
 import { CADENCE } from "#contract/limits";
@@ -7,30 +8,31 @@ import { clientObject, type Env } from "../env.ts";
 import { Browsers } from "./browsers.ts";
 
 const LEASE_MS = CADENCE.leaseS * 1000;
-const SNAPSHOT_EVERY_MS = 3 * 60_000;
-/** Lines in one snapshot row; a row holds 2 MB, a line about 1 KB. */
-const LINES_PER_ROW = 500;
 /** Clients asked at the same time. */
 const PARALLEL = 20;
+/** A line of a client that measures is asked again after this long, milliseconds. */
+const STALE_AFTER_MS = 30_000;
+/** Lines asked again for one read; the rest show what is known, with its time. */
+const REFRESH_AT_MOST = 100;
+const PREFIX = "line:";
 
 export class FleetObject extends DurableObject<Env> {
   readonly #browsers: Browsers;
   readonly #lines = new Map<string, FleetClient>();
-  #dirty = false;
+  /** When each line was last reported or asked, epoch milliseconds; absent after an eviction. */
+  readonly #heardAt = new Map<string, number>();
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#browsers = new Browsers(context);
-    for (const [, lines] of context.storage.kv.list<FleetClient[]>({ prefix: "lines:" })) {
-      for (const line of lines) this.#lines.set(line.id, line);
-    }
+    for (const [, line] of context.storage.kv.list<FleetClient>({ prefix: PREFIX })) this.#lines.set(line.id, line);
   }
 
   /** A client's line changed. The answer says until when the fleet is watched, 0 when nobody looks. */
-  async report(line: FleetClient, changed: boolean): Promise<{ watched_until: number }> {
-    this.#lines.set(line.id, line);
-    await this.#markDirty();
+  report(line: FleetClient, changed: boolean): { watched_until: number } {
+    this.#take(line);
+    if (changed) this.ctx.storage.kv.put(PREFIX + line.id, line);
     const { id, status, status_reason, status_since, last_seen_at } = line;
     if (changed)
       this.#browsers.send(
@@ -41,17 +43,27 @@ export class FleetObject extends DurableObject<Env> {
     return { watched_until: this.#browsers.count() > 0 ? Date.now() + LEASE_MS : 0 };
   }
 
-  async gone(clientId: string, site: string): Promise<void> {
+  #take(line: FleetClient): void {
+    this.#lines.set(line.id, line);
+    this.#heardAt.set(line.id, Date.now());
+  }
+
+  gone(clientId: string, site: string): void {
     this.#lines.delete(clientId);
-    await this.#markDirty();
+    this.ctx.storage.kv.delete(PREFIX + clientId);
     this.#browsers.send({ type: "gone", client_id: clientId }, site);
   }
 
-  /** Lines of these clients. Those this object lost with an eviction are asked from the clients themselves. */
+  /** Lines of these clients. Unknown ones, and those of measuring clients not heard of lately, are asked from the clients. */
   async lines(ids: string[]): Promise<FleetClient[]> {
-    const unknown = ids.filter((id) => !this.#lines.has(id));
-    for (let at = 0; at < unknown.length; at += PARALLEL) {
-      await Promise.all(unknown.slice(at, at + PARALLEL).map((id) => this.#ask(id)));
+    const oldest = Date.now() - STALE_AFTER_MS;
+    const stale = (id: string) => {
+      const line = this.#lines.get(id);
+      return line === undefined || (isMeasuring(line) && (this.#heardAt.get(id) ?? 0) < oldest);
+    };
+    const asked = ids.filter(stale).slice(0, REFRESH_AT_MOST);
+    for (let at = 0; at < asked.length; at += PARALLEL) {
+      await Promise.all(asked.slice(at, at + PARALLEL).map((id) => this.#ask(id)));
     }
     return ids.flatMap((id) => this.#lines.get(id) ?? []);
   }
@@ -59,7 +71,7 @@ export class FleetObject extends DurableObject<Env> {
   async #ask(id: string): Promise<void> {
     try {
       const line = await clientObject(this.env, id).summary();
-      if (line !== null) this.#lines.set(id, line);
+      if (line !== null) this.#take(line);
     } catch (error) {
       console.error(JSON.stringify({ event: "summary_failed", client: id, error: String(error) }));
     }
@@ -79,7 +91,7 @@ export class FleetObject extends DurableObject<Env> {
   /** Asks every client that is online to stream for a while; their reports renew it. */
   async #watchAll(): Promise<void> {
     const until = Date.now() + LEASE_MS;
-    const online = [...this.#lines.values()].filter((line) => line.status === "online" || line.status === "testing");
+    const online = [...this.#lines.values()].filter(isMeasuring);
     for (let at = 0; at < online.length; at += PARALLEL) {
       await Promise.all(online.slice(at, at + PARALLEL).map((line) => this.#watch(line.id, until)));
     }
@@ -89,7 +101,7 @@ export class FleetObject extends DurableObject<Env> {
     try {
       const line = await clientObject(this.env, id).watch(until);
       if (line === null) return;
-      this.#lines.set(id, line);
+      this.#take(line);
       this.#browsers.send({ type: "summary", client: line }, line.site);
     } catch (error) {
       console.error(JSON.stringify({ event: "watch_failed", client: id, error: String(error) }));
@@ -104,24 +116,6 @@ export class FleetObject extends DurableObject<Env> {
     if (socket.readyState === WebSocket.CLOSED) return;
     socket.close(code === 1005 || code === 1006 || code < 1000 ? 1000 : code, reason);
   }
-
-  async #markDirty(): Promise<void> {
-    if (this.#dirty) return;
-    this.#dirty = true;
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + SNAPSHOT_EVERY_MS);
-  }
-
-  /** Writes the snapshot: one row for every 500 clients. */
-  override async alarm(): Promise<void> {
-    if (!this.#dirty) return;
-    this.#dirty = false;
-    const lines = [...this.#lines.values()];
-    const rows = Math.ceil(lines.length / LINES_PER_ROW);
-    for (let row = 0; row < rows; row++) {
-      this.ctx.storage.kv.put(`lines:${row}`, lines.slice(row * LINES_PER_ROW, (row + 1) * LINES_PER_ROW));
-    }
-    for (const [key] of this.ctx.storage.kv.list({ prefix: "lines:" })) {
-      if (Number(key.slice("lines:".length)) >= rows) this.ctx.storage.kv.delete(key);
-    }
-  }
 }
+
+const isMeasuring = (line: FleetClient): boolean => line.status === "online" || line.status === "testing";

@@ -54,17 +54,24 @@ export class Lease {
 
   /** An upload arrived. */
   freshened(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const resolve of [...this.#waiting]) resolve();
   }
 
   /** Resolves with the next upload, or after a second when the agent had nothing to send. */
   untilFresh(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, FRESH_WITHIN_MS);
-      this.#waiting.push(() => {
+      const waiter = () => {
         clearTimeout(timer);
+        this.#waiting = this.#waiting.filter((one) => one !== waiter);
         resolve();
-      });
+      };
+      const timer = setTimeout(waiter, FRESH_WITHIN_MS);
+      this.#waiting.push(waiter);
     });
+  }
+
+  /** Whether a read is waiting for the flush now; one that comes meanwhile waits with it. */
+  get refreshing(): boolean {
+    return this.#waiting.length > 0;
   }
 }

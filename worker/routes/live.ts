@@ -1,5 +1,6 @@
 // Browser sockets. Mounted without header middleware: the answer to an upgrade comes from an object and cannot be changed.
 import { Hono } from "hono";
+import { createMiddleware } from "hono/factory";
 import { clientObject, fleet } from "../env.ts";
 import { authenticate } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/context.ts";
@@ -9,12 +10,14 @@ import { visibleClient } from "./clients.ts";
 
 export const live = new Hono<App>();
 
-live.use(sameOrigin, authenticate, async (context, next) => {
+const upgradeOnly = createMiddleware<App>(async (context, next) => {
   if (context.req.header("upgrade")?.toLowerCase() !== "websocket") {
     throw new ProblemError("bad_query", "This address is a WebSocket; open it with one.");
   }
   await next();
 });
+
+for (const path of ["/fleet/live", "/clients/:id/live"]) live.use(path, sameOrigin, authenticate, upgradeOnly);
 
 live.get("/fleet/live", (context) =>
   fleet(context.env).fetch(

@@ -199,7 +199,7 @@ export class Ring {
   /** The item with this sequence number, a result or nothing. */
   result(seq: number): { row: Row; stored: Stored<WireResult> } | undefined {
     const raw = this.#sql
-      .exec<RawRow>("SELECT slot, from_seq, to_seq, body FROM ring WHERE from_seq <= ? AND to_seq >= ? LIMIT 1", seq, seq)
+      .exec<RawRow>("SELECT slot, from_seq, to_seq, body FROM ring WHERE from_seq <= ? ORDER BY slot DESC LIMIT 1", seq)
       .toArray()[0];
     if (raw === undefined) return undefined;
     const row = unpack(raw);
