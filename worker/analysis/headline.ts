@@ -42,7 +42,7 @@ export function spark(latest: readonly WireResult[], sparks: Readonly<Record<str
     return typeof value === "number" ? value : -1;
   };
   const slowest = latest
-    .filter((result) => result.test_id !== null && result.test_id in sparks)
+    .filter((result) => result.test_id !== null && Object.hasOwn(sparks, result.test_id))
     .sort((a, b) => latency(b) - latency(a))[0];
   return slowest?.test_id == null ? [] : (sparks[slowest.test_id] ?? []);
 }

@@ -66,13 +66,14 @@ const reasonsSchema = z.record(z.string().max(64), z.string().max(64)).transform
   return known;
 });
 
-const epochMs = z.number().int().min(0).max(8_640_000_000_000_000);
+/** Up to the year 9999, so that a start plus its duration is still a date of RFC 3339. */
+const epochMs = z.number().int().min(0).max(253_370_764_800_000);
 
 /** Fields every uploaded item has. `started_at` is UTC epoch milliseconds by the agent's clock. */
 const itemSchema = z.object({
   seq: z.number().int().min(1),
   started_at: epochMs,
-  duration_ms: z.number().min(0),
+  duration_ms: z.number().min(0).max(86_400_000),
   metrics: metricsSchema,
   reasons: reasonsSchema.default({}),
   detail: z.record(z.string(), z.unknown()).default({}),

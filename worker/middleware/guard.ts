@@ -1,6 +1,7 @@
 // One layer that every web request passes: where it comes from, what it carries, how large it is.
 import { createMiddleware } from "hono/factory";
 import { LIMITS } from "#contract/limits";
+import { parseJson } from "../json.ts";
 import { ProblemError } from "../problem-error.ts";
 import type { App } from "./context.ts";
 
@@ -35,6 +36,9 @@ export const jsonBody = createMiddleware<App>(async (context, next) => {
     const body = await readCapped(raw.body, LIMITS.webBodyBytes);
     if (body.byteLength > 0 && !/^application\/(?:[\w.+-]+\+)?json\b/i.test(context.req.header("content-type") ?? "")) {
       throw new ProblemError("unsupported_media_type", "Send JSON with content-type: application/json.");
+    }
+    if (body.byteLength > 0 && parseJson(new TextDecoder().decode(body)) === undefined) {
+      throw new ProblemError("malformed", "The body is not JSON.");
     }
     // The body was consumed to be counted: hand the bytes on as a fresh request.
     context.req.raw = new Request(raw, { body: body.byteLength === 0 ? null : body });

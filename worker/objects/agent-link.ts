@@ -1,6 +1,7 @@
 // The agent's sockets on a client's object: greeting, second copies, and what survives hibernation on a socket.
 import { CADENCE, CLOSE } from "#contract/limits";
 import type { EdgeFrame, Hello } from "#contract/wire";
+import { parseJson } from "../json.ts";
 
 /** Facts of one agent socket that survive hibernation. `boot` is null until its hello was accepted. */
 export interface AgentAttachment {
@@ -28,10 +29,27 @@ export function send(socket: WebSocket, frame: EdgeFrame): void {
 
 export function close(socket: WebSocket, code: number, reason: string): void {
   try {
-    socket.close(code, reason.slice(0, 120));
+    // A reason holds 123 bytes; a longer one is an error and would leave the socket open.
+    socket.close(code, reason.replace(/[^\x20-\x7e]/g, "?").slice(0, 120));
   } catch (error) {
     console.log(JSON.stringify({ event: "close_failed", code, error: String(error) }));
   }
+}
+
+/**
+ * Answers a close. The runtime does not do it by itself for a hibernating socket, and the codes that only report a broken
+ * line (1005, 1006) may not be sent.
+ */
+export function closeReply(socket: WebSocket, code: number, reason: string): void {
+  if (socket.readyState === WebSocket.CLOSED) return;
+  close(socket, code === 1005 || code === 1006 || code < 1000 ? 1000 : code, reason);
+}
+
+/** A frame as far as its type; undefined for what is not a JSON object with one. */
+export function readFrame(message: string): { type: string } | undefined {
+  const frame = parseJson(message);
+  const typed = typeof frame === "object" && frame !== null && "type" in frame && typeof frame.type === "string";
+  return typed ? (frame as { type: string }) : undefined;
 }
 
 /** When this socket was last heard, heartbeats included, epoch milliseconds. */
@@ -43,15 +61,11 @@ export function heardAt(context: DurableObjectState, socket: WebSocket): number 
 
 const ANSWER_WITHIN_MS = 2000;
 
-interface Challenge {
-  nonce: string;
-  answered: () => void;
-}
-
 /** Decides which of two sockets with the same identity may stay. */
 export class AgentLink {
   readonly #context: DurableObjectState;
-  readonly #challenges = new Map<WebSocket, Challenge>();
+  /** By nonce: several newcomers may ask the same socket at the same time. */
+  readonly #challenges = new Map<string, { socket: WebSocket; answered: () => void }>();
 
   constructor(context: DurableObjectState) {
     this.#context = context;
@@ -74,8 +88,8 @@ export class AgentLink {
    * socket is asked, and if its agent answers, the newcomer is the copy.
    */
   async admit(newcomer: WebSocket, hello: Hello, now: number): Promise<boolean> {
-    for (const other of this.greeted()) {
-      if (other === newcomer) continue;
+    // Looked up again after each answer: another newcomer may have been let in meanwhile.
+    for (let other = this.#otherThan(newcomer); other !== undefined; other = this.#otherThan(newcomer)) {
       const sameProcess = attachmentOf(other)?.boot === hello.boot;
       const dead = now - heardAt(this.#context, other) > CADENCE.silentAfterS * 1000;
       if (!sameProcess && !dead && (await this.#answers(other))) {
@@ -94,10 +108,21 @@ export class AgentLink {
     return true;
   }
 
+  #otherThan(newcomer: WebSocket): WebSocket | undefined {
+    return this.greeted().find((socket) => socket !== newcomer);
+  }
+
+  /** Closes every socket, except those of the epoch to keep. */
+  closeAll(code: number, reason: string, keepEpoch?: number): void {
+    for (const socket of this.#context.getWebSockets("agent")) {
+      if (keepEpoch === undefined || attachmentOf(socket)?.epoch !== keepEpoch) close(socket, code, reason);
+    }
+  }
+
   /** An agent answered `check`. */
   here(socket: WebSocket, nonce: string): void {
-    const challenge = this.#challenges.get(socket);
-    if (challenge?.nonce === nonce) challenge.answered();
+    const challenge = this.#challenges.get(nonce);
+    if (challenge?.socket === socket) challenge.answered();
   }
 
   #answers(socket: WebSocket): Promise<boolean> {
@@ -106,10 +131,10 @@ export class AgentLink {
       const timer = setTimeout(() => finish(false), ANSWER_WITHIN_MS);
       const finish = (answered: boolean) => {
         clearTimeout(timer);
-        this.#challenges.delete(socket);
+        this.#challenges.delete(nonce);
         resolve(answered);
       };
-      this.#challenges.set(socket, { nonce, answered: () => finish(true) });
+      this.#challenges.set(nonce, { socket, answered: () => finish(true) });
       send(socket, { type: "check", nonce });
     });
   }

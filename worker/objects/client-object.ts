@@ -1,44 +1,31 @@
 // One client: its sockets, its results, its state. Everything about a client that changes more often than a person edits it
-// lives here, so that no upload and no heartbeat touches D1.
+// lives here, so that no upload and no heartbeat touches D1. This class wires the parts beside it together; it is the one
+// place where their order matters, which is why it is longer than most.
 import { DurableObject } from "cloudflare:workers";
 import type { FleetClient, RejectedItem } from "#contract/api";
-import { CADENCE, CLOSE, LIMITS } from "#contract/limits";
+import { CLOSE, LIMITS } from "#contract/limits";
 import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
-import {
-  AGENT_FRAMES,
-  type EdgeFrame,
-  type HeartbeatReply,
-  type Hello,
-  type Instruction,
-  type Job,
-  type UploadBody,
-} from "#contract/wire";
-import { extendSpark } from "../analysis/headline.ts";
+import { AGENT_FRAMES, type EdgeFrame, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
 import { type Env, fleet } from "../env.ts";
+import { logError } from "../log.ts";
 import { problemResponse } from "../problem-error.ts";
 import { findClient, toClient, updateClient } from "../store/clients.ts";
-import { readSettings } from "../store/config.ts";
 import { database } from "../store/database.ts";
-import { type Ledger, Ring, type RingState, type Stored } from "../store/ring.ts";
-import { instructionFor } from "../store/tests.ts";
+import { type Ledger, Ring } from "../store/ring.ts";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
-import { type AgentAttachment, AgentLink, attachmentOf, close, heardAt, send } from "./agent-link.ts";
+import { type AgentAttachment, AgentLink, attachmentOf, close, closeReply, readFrame, send } from "./agent-link.ts";
 import { Browsers } from "./browsers.ts";
-import { intake, liveItems } from "./ingest.ts";
+import { advance, intake, liveItems } from "./ingest.ts";
+import { Instructions } from "./instructions.ts";
 import { Lease } from "./lease.ts";
+import { Orders, type RunOrder } from "./orders.ts";
+import { Presence } from "./presence.ts";
 import { ClientReader, type ResultPage, type ResultQuery, type SeriesQuery, type SeriesRow } from "./reader.ts";
-import { StatusKeeper } from "./status.ts";
 import { type Identity, type StatusRecord, toFleetClient, toReading, toResult } from "./view.ts";
 
 /** An agent's identity as its token proves it. */
 export interface Caller {
   epoch: number;
-}
-
-export interface RunOrder {
-  run_id: string;
-  test_id?: string;
-  job?: Job;
 }
 
 /** What a client's page needs beyond D1's row. */
@@ -55,48 +42,49 @@ export interface ClientState {
   host: HostReading | null;
 }
 
-export type UploadOutcome = { ack: number } | { need: number } | { refused: "bad_token" | "token_revoked" };
+type Refusal = "bad_token" | "token_revoked";
+export type UploadOutcome = { ack: number } | { need: number } | { refused: Refusal };
 
+const IDENTITY = "identity";
 /** How often a watched fleet hears of one client, milliseconds. */
 const SUMMARY_EVERY_MS = 2000;
-const RUN_LASTS_MS = 120_000;
 /** An honest agent holds one; a few more are half-open ones on their way out. */
 const MAX_AGENT_SOCKETS = 16;
+/** A frame at most this often makes the socket's own note of when it was heard; heartbeats are noted by the runtime. */
+const NOTE_HEARD_EVERY_MS = 10_000;
+const REJECTED_SHOWN = 20;
 
 export class ClientObject extends DurableObject<Env> {
   readonly #ring: Ring;
-  readonly #status: StatusKeeper;
   readonly #agents: AgentLink;
+  readonly #presence: Presence;
   readonly #browsers: Browsers;
   readonly #lease: Lease;
   readonly #reader: ClientReader;
-  /** Runs ordered and not answered yet: run id to the time it is given up. */
-  readonly #runs = new Map<string, number>();
-  readonly #pendingOrders: RunOrder[] = [];
+  readonly #instructions: Instructions;
+  readonly #orders = new Orders();
+  /** Numbers that watchers saw as live samples and that are not stored yet. */
+  readonly #streamed = new Set<number>();
   #identity: Identity | undefined;
-  #instruction: Instruction | undefined;
-  #closeReason: string | undefined;
   #summarySentAt = 0;
-  #streamedTo = 0;
-  #retentionMs: number = LIMITS.rawRetentionDays * 86_400_000;
+  #wasTesting = false;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
-    const now = Date.now();
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+    this.#identity = context.storage.kv.get<Identity>(IDENTITY);
     this.#ring = new Ring(context.storage.sql);
-    this.#identity = context.storage.kv.get<Identity>("identity");
-    this.#instruction = context.storage.kv.get<Instruction>("instruction");
-    this.#status = new StatusKeeper(context.storage, now);
     this.#agents = new AgentLink(context);
     this.#browsers = new Browsers(context);
+    this.#instructions = new Instructions(context.storage, env);
+    this.#presence = new Presence(context, this.#agents, (record) => this.#statusChanged(record));
     this.#lease = new Lease((until) => this.#tellAgent({ type: "live", until }));
     this.#reader = new ClientReader(
       this.#ring,
       () => this.#clientId,
-      () => this.#testIds,
+      () => this.#instructions.testIds,
     );
-    void this.#settleAfterRestart(now).catch((error) => logError("settle", error));
+    this.#presence.settleAfterRestart(Date.now()).catch((error) => logError("settle", error));
   }
 
   // Identity: set by the edge after it verified an enrolment token, changed by people.
@@ -104,32 +92,30 @@ export class ClientObject extends DurableObject<Env> {
   /** Makes or renews this client; the token of any earlier epoch ends. */
   async enrol(identity: Identity): Promise<{ last_seq: number }> {
     const renewed = this.#identity !== undefined && this.#identity.epoch !== identity.epoch;
-    this.#identity = identity;
-    this.ctx.storage.kv.put("identity", identity);
-    if (this.#status.record.status === "retired") this.#status.change("never_seen", "registered", null, Date.now());
-    if (renewed) this.#closeAgents(CLOSE.superseded, "the client registered again", identity.epoch);
+    this.#setIdentity(identity);
+    this.#presence.revive(Date.now());
+    if (renewed) this.#agents.closeAll(CLOSE.superseded, "the client registered again", identity.epoch);
     await this.#report(true);
     return { last_seq: this.#ring.state.last_seq };
   }
 
   async rename(change: Pick<Identity, "name" | "site" | "tags">): Promise<void> {
     if (this.#identity === undefined) return;
-    this.#identity = { ...this.#identity, ...change };
-    this.ctx.storage.kv.put("identity", this.#identity);
+    this.#setIdentity({ ...this.#identity, ...change });
     await this.#report(true);
   }
 
   /** Ends the client's token at once; its history stays. */
   async retire(): Promise<void> {
-    this.#closeAgents(CLOSE.revoked, "this client was retired");
-    this.#status.change("retired", "retired", null, Date.now());
+    this.#agents.closeAll(CLOSE.revoked, "this client was retired");
+    this.#presence.retire(Date.now());
     await this.ctx.storage.deleteAlarm();
     await this.#report(true);
   }
 
   /** Forgets everything. */
   async erase(): Promise<void> {
-    this.#closeAgents(CLOSE.revoked, "this client was deleted");
+    this.#agents.closeAll(CLOSE.revoked, "this client was deleted");
     this.#browsers.send({ type: "gone", client_id: this.#clientId });
     this.#browsers.closeAll(1000, "deleted");
     await fleet(this.env).gone(this.#clientId, this.#identity?.site ?? "");
@@ -137,68 +123,58 @@ export class ClientObject extends DurableObject<Env> {
     this.ctx.abort("deleted");
   }
 
+  #setIdentity(identity: Identity): void {
+    this.#identity = identity;
+    this.ctx.storage.kv.put(IDENTITY, identity);
+  }
+
   get #clientId(): string {
     return this.#identity?.id ?? "";
   }
 
-  /** Tests of the current instruction; undefined before one is known. */
-  get #testIds(): Set<string> | undefined {
-    return this.#instruction === undefined ? undefined : new Set(this.#instruction.tests.map((one) => one.test_id));
-  }
-
-  #refusal(caller: Caller): "bad_token" | "token_revoked" | undefined {
+  #refusal(caller: Caller): Refusal | undefined {
     if (this.#identity === undefined) return "bad_token";
-    return this.#identity.epoch !== caller.epoch || this.#status.record.status === "retired" ? "token_revoked" : undefined;
+    return this.#identity.epoch !== caller.epoch || this.#presence.record.status === "retired" ? "token_revoked" : undefined;
   }
 
   // Sockets
 
   /** `/connect` for the agent (token verified by the Worker, epoch in a header), `/live` for browsers (signed in). */
-  override async fetch(request: Request): Promise<Response> {
-    const { pathname } = new URL(request.url);
-    const pair = new WebSocketPair();
-    if (pathname === "/connect") {
-      const epoch = Number(request.headers.get("x-token-epoch"));
-      const refused = this.#refusal({ epoch });
-      if (refused !== undefined)
-        return problemResponse(refused, "This client's token is no longer valid. Register the agent again.");
-      if (this.ctx.getWebSockets("agent").length >= MAX_AGENT_SOCKETS) {
-        return problemResponse("throttled", "This client has too many open connections. Wait for them to close.", [], {
-          "retry-after": "60",
-        });
-      }
-      const now = Date.now();
-      this.ctx.acceptWebSocket(pair[1], ["agent"]);
-      pair[1].serializeAttachment({
-        kind: "agent",
-        epoch,
-        boot: null,
-        connected_at: now,
-        heard_at: now,
-      } satisfies AgentAttachment);
-      return new Response(null, { status: 101, webSocket: pair[0] });
+  override fetch(request: Request): Response {
+    const { 0: theirs, 1: ours } = new WebSocketPair();
+    if (new URL(request.url).pathname === "/connect") {
+      const refused = this.#acceptAgent(ours, Number(request.headers.get("x-token-epoch")));
+      if (refused !== undefined) return refused;
+    } else {
+      this.#browsers.accept(ours);
+      this.#lease.open(Date.now());
+      // Sent once the upgrade is answered: what the page needs to draw without asking again.
+      this.ctx.waitUntil(this.#sendSnapshot(ours).catch((error) => logError("snapshot", error)));
     }
-    this.#browsers.accept(pair[1]);
-    this.#lease.open(Date.now());
-    // Sent after the upgrade was answered: what the page needs to draw without asking again.
-    this.ctx.waitUntil(this.#sendSnapshot(pair[1]));
-    return new Response(null, { status: 101, webSocket: pair[0] });
+    return new Response(null, { status: 101, webSocket: theirs });
+  }
+
+  #acceptAgent(socket: WebSocket, epoch: number): Response | undefined {
+    const refused = this.#refusal({ epoch });
+    if (refused !== undefined) {
+      return problemResponse(refused, "This client's token is no longer valid. Register the agent again.");
+    }
+    if (this.ctx.getWebSockets("agent").length >= MAX_AGENT_SOCKETS) {
+      const headers = { "retry-after": "60" };
+      return problemResponse("throttled", "This client has too many open connections. Wait for them to close.", [], headers);
+    }
+    const now = Date.now();
+    this.ctx.acceptWebSocket(socket, ["agent"]);
+    socket.serializeAttachment({ kind: "agent", epoch, boot: null, connected_at: now, heard_at: now } satisfies AgentAttachment);
+    return undefined;
   }
 
   async #sendSnapshot(socket: WebSocket): Promise<void> {
     const row = await findClient(database(this.env.DB), this.#clientId);
     if (row === undefined) return this.#browsers.sendTo(socket, { type: "gone", client_id: this.#clientId });
     const state = this.state();
-    const { status_since, last_seen_at, ...rest } = state;
-    this.#browsers.sendTo(socket, {
-      type: "snapshot",
-      client: {
-        ...toClient(row, state),
-        ...rest,
-        status_since: rfc3339(status_since),
-        last_seen_at: rfc3339OrNull(last_seen_at),
-      },
-    });
+    const times = { status_since: rfc3339(state.status_since), last_seen_at: rfc3339OrNull(state.last_seen_at) };
+    this.#browsers.sendTo(socket, { type: "snapshot", client: { ...toClient(row, state), ...state, ...times } });
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -208,13 +184,12 @@ export class ClientObject extends DurableObject<Env> {
     if (message.length > LIMITS.uploadBytes || new TextEncoder().encode(message).byteLength > LIMITS.uploadBytes) {
       return close(socket, CLOSE.tooLarge, `a frame holds at most ${LIMITS.uploadBytes} bytes`);
     }
-    const refused = this.#refusal(attachment);
-    if (refused !== undefined) return close(socket, CLOSE.revoked, "the token was revoked");
+    if (this.#refusal(attachment) !== undefined) return close(socket, CLOSE.revoked, "the token was revoked");
     const now = Date.now();
-    this.#status.heard(now);
-    if (now - attachment.heard_at > 10_000) socket.serializeAttachment({ ...attachment, heard_at: now });
+    this.#presence.heard(now);
+    if (now - attachment.heard_at > NOTE_HEARD_EVERY_MS) socket.serializeAttachment({ ...attachment, heard_at: now });
     await this.#onFrame(socket, attachment, message, now);
-    await this.#renewLeases(now);
+    if (this.#browsers.count() > 0) this.#lease.renew(now);
   }
 
   async #onFrame(socket: WebSocket, attachment: AgentAttachment, message: string, now: number): Promise<void> {
@@ -226,12 +201,12 @@ export class ClientObject extends DurableObject<Env> {
       const issue = parsed.error.issues[0];
       return close(socket, CLOSE.protocol, `${frame.type}.${issue?.path.join(".")}: ${issue?.message}`);
     }
-    const data = parsed.data;
+    const { data } = parsed;
     if (data.type === "hello") return this.#onHello(socket, data, now);
     if (attachment.boot === null) return close(socket, CLOSE.protocol, "say hello first");
     switch (data.type) {
       case "upload": {
-        const outcome = await this.#store(data, now);
+        const outcome = this.#store(data, now);
         return send(socket, "ack" in outcome ? { type: "ack", to: outcome.ack } : { type: "need", from: outcome.need });
       }
       case "sample":
@@ -239,7 +214,6 @@ export class ClientObject extends DurableObject<Env> {
       case "here":
         return this.#agents.here(socket, data.nonce);
       case "progress":
-        return this.#browsers.send({ ...data, client_id: this.#clientId });
       case "instruction_ack":
         return this.#browsers.send({ ...data, client_id: this.#clientId });
     }
@@ -247,26 +221,22 @@ export class ClientObject extends DurableObject<Env> {
 
   async #onHello(socket: WebSocket, hello: Hello, now: number): Promise<void> {
     if (!(await this.#agents.admit(socket, hello, now))) return;
-    this.#closeReason = undefined;
-    const instruction = await this.#loadInstruction();
-    send(socket, { type: "welcome", last_seq: this.#ring.state.last_seq, instruction, server_time: Date.now() });
+    const instruction = await this.#instructions.load(this.#clientId);
     this.#ring.noteOutbox(hello.outbox);
-    await this.#changeStatus("online", "connected", "socket", now);
-    await this.#report(true);
+    send(socket, { type: "welcome", last_seq: this.#ring.state.last_seq, instruction, server_time: Date.now() });
     if (this.#lease.until > now) send(socket, { type: "live", until: this.#lease.until });
-    for (const order of this.#pendingOrders.splice(0)) send(socket, { type: "run", ...order });
-    await this.ctx.storage.setAlarm(now + CADENCE.silenceCheckS * 1000);
+    for (const order of this.#orders.takeWaiting()) send(socket, { type: "run", ...order });
+    await this.#presence.connected(now);
+    // Even when the status did not change: the answer says whether the fleet is being watched.
+    await this.#report(true);
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
-    // The runtime does not answer the close of a hibernating socket by itself; 1005 and 1006 may not be sent.
-    close(socket, code === 1005 || code === 1006 || code < 1000 ? 1000 : code, reason);
+    closeReply(socket, code, reason);
     // An object that was erased wakes once more for the closes that this caused; it has nothing to keep then.
-    if (this.#identity === undefined) return;
-    if (attachmentOf(socket)?.boot == null || this.#agents.greeted().some((other) => other !== socket)) return;
-    this.#status.heard(Date.now());
-    this.#closeReason = code === 1000 && reason === "stopped" ? "stopped" : "closed";
-    await this.ctx.storage.setAlarm(Date.now() + CADENCE.closeGraceS * 1000);
+    if (this.#identity === undefined || attachmentOf(socket)?.boot == null) return;
+    if (this.#agents.greeted().some((other) => other !== socket)) return;
+    await this.#presence.closed(code, reason, Date.now());
   }
 
   override async webSocketError(socket: WebSocket, error: unknown): Promise<void> {
@@ -274,37 +244,8 @@ export class ClientObject extends DurableObject<Env> {
     await this.webSocketClose(socket, 1006, "error");
   }
 
-  /** Looks whether the client is still there. */
   override async alarm(): Promise<void> {
-    const now = Date.now();
-    for (const socket of this.#agents.greeted()) {
-      if (now - heardAt(this.ctx, socket) <= CADENCE.silentAfterS * 1000) continue;
-      close(socket, 1001, "nothing was heard for too long");
-      socket.serializeAttachment({ ...(attachmentOf(socket) as AgentAttachment), boot: null });
-    }
-    const { status, transport, last_seen_at } = this.#status.record;
-    if (status !== "online") return;
-    const socket = this.#agents.current();
-    if (socket !== undefined) {
-      this.#status.heard(heardAt(this.ctx, socket));
-      await this.ctx.storage.setAlarm(now + CADENCE.silenceCheckS * 1000);
-      return;
-    }
-    const httpDeadline = (last_seen_at ?? 0) + CADENCE.silentAfterS * 1000;
-    if (transport === "http" && httpDeadline > now) {
-      await this.ctx.storage.setAlarm(httpDeadline);
-      return;
-    }
-    await this.#changeStatus("offline", this.#closeReason ?? "silent", null, now);
-  }
-
-  /** A server that was killed cannot say goodbye to its sockets: clients that do not come back are noticed within a minute. */
-  async #settleAfterRestart(now: number): Promise<void> {
-    const { status, transport } = this.#status.record;
-    if (status !== "online" || transport !== "socket" || this.#agents.current() !== undefined) return;
-    const due = await this.ctx.storage.getAlarm();
-    if (due === null || due > now + CADENCE.reconnectMaxS * 1000)
-      await this.ctx.storage.setAlarm(now + CADENCE.reconnectMaxS * 1000);
+    await this.#presence.check(Date.now());
   }
 
   // Uploads
@@ -313,7 +254,7 @@ export class ClientObject extends DurableObject<Env> {
     const refused = this.#refusal(caller);
     if (refused !== undefined) return { refused };
     const now = Date.now();
-    await this.#heardOverHttp(now);
+    await this.#presence.heardOverHttp(now);
     return this.#store(body, now);
   }
 
@@ -321,127 +262,82 @@ export class ClientObject extends DurableObject<Env> {
   async heartbeat(
     caller: Caller,
     outbox: { depth: number; dropped: number } | undefined,
-  ): Promise<HeartbeatReply | { refused: string }> {
+  ): Promise<HeartbeatReply | { refused: Refusal }> {
     const refused = this.#refusal(caller);
     if (refused !== undefined) return { refused };
     const now = Date.now();
-    await this.#heardOverHttp(now);
+    await this.#presence.heardOverHttp(now);
     if (outbox !== undefined) this.#ring.noteOutbox(outbox);
-    const instruction = await this.#loadInstruction();
+    if (this.#browsers.count() > 0) this.#lease.renew(now);
+    const { revision } = await this.#instructions.load(this.#clientId);
     return {
       last_seq: this.#ring.state.last_seq,
-      revision: instruction.revision,
+      revision,
       server_time: now,
       live_until: this.#lease.until > now ? this.#lease.until : 0,
-      runs: this.#pendingOrders.splice(0),
+      runs: this.#orders.takeWaiting(),
     };
   }
 
-  async #heardOverHttp(now: number): Promise<void> {
-    this.#status.heard(now);
-    if (this.#agents.current() !== undefined) return;
-    await this.#changeStatus("online", "connected over HTTPS", "http", now);
-    // Armed when it is missing only: an alarm costs a row, and each run re-arms itself while heartbeats come.
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(now + CADENCE.silentAfterS * 1000);
-  }
-
-  /** Stores what is new in an upload, in one turn and one row, and tells whoever watches. */
-  async #store(body: UploadBody, now: number): Promise<{ ack: number } | { need: number }> {
+  /** Stores what is new in an upload, in one turn and one row, and tells whoever watches. Never awaits: the turn is the lock. */
+  #store(body: UploadBody, now: number): { ack: number } | { need: number } {
     const before = this.#ring.state;
     const outcome = intake(body, before.last_seq, now);
     if (outcome.kind === "known") return { ack: outcome.ack };
     if (outcome.kind === "gap") return { need: outcome.need };
     const { batch } = outcome;
-    const state: RingState = {
-      ...before,
-      last_seq: batch.to,
-      boot: body.boot,
-      rejected: before.rejected + batch.rejected.length,
-      dropped: before.dropped + batch.dropped.reduce((sum, [from, to]) => sum + to - from + 1, 0),
-      outbox: body.outbox ?? before.outbox,
-      clock_offset_ms: body.clock?.offset_ms ?? before.clock_offset_ms,
-      latest: { ...before.latest },
-      sparks: { ...before.sparks },
-    };
-    const failingBefore = this.#reader.failing();
-    for (const result of batch.results) {
-      if (result.test_id !== null) state.sparks[result.test_id] = extendSpark(state.sparks[result.test_id] ?? [], result);
-      if (result.run_id !== null) this.#runs.delete(result.run_id);
-    }
-    this.#ring.append(batch, state, this.#retentionMs);
+    const failing = this.#reader.failing();
+    this.#ring.append(batch, advance(before, batch, body), this.#instructions.retentionMs);
     this.#reader.took(batch);
+    this.#show(batch.results, batch.hosts, now);
+    for (const seq of this.#streamed) if (seq <= batch.to) this.#streamed.delete(seq);
     this.#lease.freshened();
-    for (const result of batch.results) if (result.seq > this.#streamedTo) this.#push({ item: result, received_at: now });
-    for (const host of batch.hosts) if (host.seq > this.#streamedTo) this.#pushHost({ item: host, received_at: now });
-    this.#streamedTo = Math.max(this.#streamedTo, batch.to);
-    const changed = this.#reader.failing() !== failingBefore || before.last_seq === 0;
     // Not awaited: the ack must not wait for another object.
-    this.ctx.waitUntil(this.#report(changed).catch((error) => logError("report", error)));
+    this.ctx.waitUntil(this.#report(this.#reader.failing() !== failing || before.last_seq === 0));
     return { ack: batch.to };
   }
 
   /** A live copy of an item that the outbox still holds. */
   async #onSample(frame: { result?: unknown; host?: unknown }, now: number): Promise<void> {
     const items = liveItems(frame, now);
-    for (const result of items.results) {
-      if (result.seq <= this.#streamedTo) continue;
-      if (result.run_id !== null) this.#runs.delete(result.run_id);
-      this.#push({ item: result, received_at: now });
-    }
-    for (const host of items.hosts) if (host.seq > this.#streamedTo) this.#pushHost({ item: host, received_at: now });
     this.#reader.took(items);
-    for (const { seq } of [...items.results, ...items.hosts]) this.#streamedTo = Math.max(this.#streamedTo, seq);
+    this.#show(items.results, items.hosts, now);
+    for (const { seq } of [...items.results, ...items.hosts]) if (seq > this.#ring.state.last_seq) this.#streamed.add(seq);
     await this.#report(false);
   }
 
-  #push(stored: Stored<WireResult>): void {
-    this.#browsers.send({
-      type: "result",
-      client_id: this.#clientId,
-      result: toResult(this.#clientId, stored, this.#reader.newest().host ?? undefined),
-    });
-  }
-
-  #pushHost(stored: Stored<HostSample>): void {
-    this.#browsers.send({ type: "result", client_id: this.#clientId, host: toReading(this.#clientId, stored) });
+  /** Sends items to the pages that watch this client, except those they saw already. */
+  #show(results: WireResult[], hosts: HostSample[], received_at: number): void {
+    const client_id = this.#clientId;
+    const unseen = ({ seq }: { seq: number }) => !this.#streamed.has(seq);
+    for (const item of results) this.#orders.answered(item.run_id);
+    for (const item of results.filter(unseen)) {
+      const result = toResult(client_id, { item, received_at }, this.#reader.newest().host ?? undefined);
+      this.#browsers.send({ type: "result", client_id, result });
+    }
+    for (const item of hosts.filter(unseen)) {
+      this.#browsers.send({ type: "result", client_id, host: toReading(client_id, { item, received_at }) });
+    }
   }
 
   // Instructions and orders
 
   /** Tests changed: the agent is told the revision and fetches; it streams for a while, since somebody is looking. */
   async instruct(): Promise<void> {
-    const now = Date.now();
-    const instruction = await this.#loadInstruction();
-    this.#lease.open(now);
-    this.#tellAgent({ type: "instruction", revision: instruction.revision });
+    const { revision } = await this.#instructions.load(this.#clientId);
+    this.#lease.open(Date.now());
+    this.#tellAgent({ type: "instruction", revision });
   }
 
-  /** Orders a run now. An agent without a socket hears of it with its next heartbeat. */
+  /** Orders a run now; false when the agent has no socket and hears of it with its next heartbeat or connection. */
   async run(order: RunOrder): Promise<boolean> {
     const now = Date.now();
     this.#lease.open(now);
-    this.#runs.set(order.run_id, now + RUN_LASTS_MS);
+    this.#orders.started(order, now);
     const told = this.#tellAgent({ type: "run", ...order });
-    if (!told && this.#pendingOrders.length < 100) this.#pendingOrders.push(order);
+    if (!told) this.#orders.hold(order);
     await this.#report(true);
     return told;
-  }
-
-  async #loadInstruction(): Promise<Instruction> {
-    try {
-      const db = database(this.env.DB);
-      const row = await findClient(db, this.#clientId);
-      const [instruction, settings] = row === undefined ? [] : await Promise.all([instructionFor(db, row), readSettings(db)]);
-      if (settings !== undefined) this.#retentionMs = settings.raw_retention_days * 86_400_000;
-      if (instruction !== undefined && JSON.stringify(instruction) !== JSON.stringify(this.#instruction)) {
-        this.#instruction = instruction;
-        this.ctx.storage.kv.put("instruction", instruction);
-      }
-    } catch (error) {
-      // D1 is away: the last known instruction keeps the client measuring.
-      logError("instruction", error);
-    }
-    return this.#instruction ?? { revision: 0, tests: [], upload_s: CADENCE.uploadS };
   }
 
   #tellAgent(frame: EdgeFrame): boolean {
@@ -450,57 +346,47 @@ export class ClientObject extends DurableObject<Env> {
     return socket !== undefined;
   }
 
-  #closeAgents(code: number, reason: string, keepEpoch?: number): void {
-    for (const socket of this.ctx.getWebSockets("agent")) {
-      if (keepEpoch !== undefined && attachmentOf(socket)?.epoch === keepEpoch) continue;
-      close(socket, code, reason);
-    }
-  }
-
   // Status and summaries
 
-  async #changeStatus(
-    status: StatusRecord["status"],
-    reason: string,
-    transport: StatusRecord["transport"],
-    now: number,
-  ): Promise<void> {
-    if (!this.#status.change(status, reason, transport, now)) return;
-    const { record } = this.#status;
+  /** D1 keeps the last known status for lists and search; the object stays right when D1 is away. */
+  async #statusChanged(record: StatusRecord): Promise<void> {
     await this.#report(true);
-    // D1 keeps the last known status for lists and search; the object stays right when D1 is away.
-    await updateClient(database(this.env.DB), this.#clientId, {
-      status: record.status,
-      status_reason: record.reason,
-      status_since: record.since,
-      last_seen_at: record.last_seen_at,
-    }).catch((error) => logError("status", error));
+    const { status, reason: status_reason, since: status_since, last_seen_at } = record;
+    const row = { status, status_reason, status_since, last_seen_at };
+    await updateClient(database(this.env.DB), this.#clientId, row).catch((error) => logError("status", error));
+  }
+
+  #testing(): boolean {
+    return this.#presence.record.status === "online" && this.#orders.running(Date.now());
   }
 
   /** This client's line in the fleet. */
   summary(): FleetClient | null {
     if (this.#identity === undefined) return null;
-    return toFleetClient(this.#identity, this.#status.record, this.#testing(), this.#ring.state, this.#reader.newest());
+    const status = { ...this.#presence.record, last_seen_at: this.#presence.lastSeenAt };
+    return toFleetClient(this.#identity, status, this.#testing(), this.#ring.state, this.#reader.newest());
   }
 
-  #testing(): boolean {
-    const now = Date.now();
-    for (const [id, until] of this.#runs) if (until < now) this.#runs.delete(id);
-    return this.#runs.size > 0;
-  }
-
-  /** Tells this client's watchers and the fleet: always when `changed`, else only while somebody watches the fleet, and not too often. */
+  /**
+   * Tells this client's watchers and the fleet: of a change of state always, of new figures only while somebody watches the
+   * fleet, and not too often. Never throws: whoever reports has something more important to do.
+   */
   async #report(changed: boolean): Promise<void> {
     const line = this.summary();
-    const now = Date.now();
     if (line === null) return;
-    if (changed) {
-      const { status, status_reason, status_since, last_seen_at } = line;
-      this.#browsers.send({ type: "status", client_id: line.id, status, status_reason, status_since, last_seen_at });
-    } else if (!this.#lease.fleetWatches(now) || now - this.#summarySentAt < SUMMARY_EVERY_MS) return;
+    const now = Date.now();
+    const state = changed || this.#testing() !== this.#wasTesting;
+    this.#wasTesting = this.#testing();
+    if (!state && (!this.#lease.fleetWatches(now) || now - this.#summarySentAt < SUMMARY_EVERY_MS)) return;
+    const { id, status, status_reason, status_since, last_seen_at } = line;
+    if (state) this.#browsers.send({ type: "status", client_id: id, status, status_reason, status_since, last_seen_at });
     this.#summarySentAt = now;
-    const { watched_until } = await fleet(this.env).report(line, changed);
-    this.#lease.openForFleet(watched_until, Date.now());
+    try {
+      const { watched_until } = await fleet(this.env).report(line, state);
+      this.#lease.openForFleet(watched_until, Date.now());
+    } catch (error) {
+      logError("report", error);
+    }
   }
 
   /** The fleet is being watched: stream until then. */
@@ -509,28 +395,23 @@ export class ClientObject extends DurableObject<Env> {
     return this.summary();
   }
 
-  async #renewLeases(now: number): Promise<void> {
-    if (this.#browsers.count() > 0) this.#lease.renew(now);
-  }
-
   // Reads
 
   state(): ClientState {
-    const { status, reason, since, last_seen_at } = this.#status.record;
-    const state = this.#ring.state;
-    const newest = this.#reader.newest();
-    const socket = this.#agents.current();
+    const { status, reason, since } = this.#presence.record;
+    const { outbox, last_seq, rejected, clock_offset_ms } = this.#ring.state;
+    const { results, host } = this.#reader.newest();
     return {
-      status: status === "online" && this.#testing() ? "testing" : status,
+      status: this.#testing() ? "testing" : status,
       status_reason: reason,
       status_since: since,
-      last_seen_at: socket === undefined ? last_seen_at : Math.max(last_seen_at ?? 0, heardAt(this.ctx, socket)),
-      outbox: state.outbox,
-      last_seq: state.last_seq,
-      rejected: { count: state.rejected, recent: this.#ring.rejected(20) },
-      clock_offset_ms: state.clock_offset_ms,
-      latest: newest.results.map((stored) => toResult(this.#clientId, stored, newest.host ?? undefined)),
-      host: newest.host === null ? null : toReading(this.#clientId, newest.host),
+      last_seen_at: this.#presence.lastSeenAt,
+      outbox,
+      last_seq,
+      rejected: { count: rejected, recent: this.#ring.rejected(REJECTED_SHOWN) },
+      clock_offset_ms,
+      latest: results.map((stored) => toResult(this.#clientId, stored, host ?? undefined)),
+      host: host === null ? null : toReading(this.#clientId, host),
     };
   }
 
@@ -557,19 +438,4 @@ export class ClientObject extends DurableObject<Env> {
     const fresh = this.#lease.open(Date.now()) && !this.#lease.refreshing;
     if (!fresh && this.#agents.current() !== undefined) await this.#lease.untilFresh();
   }
-}
-
-function readFrame(message: string): { type: string } | undefined {
-  try {
-    const frame: unknown = JSON.parse(message);
-    return typeof frame === "object" && frame !== null && "type" in frame && typeof frame.type === "string"
-      ? (frame as { type: string })
-      : undefined;
-  } catch {
-    return undefined; // Not JSON: the caller closes the socket and says so.
-  }
-}
-
-function logError(event: string, error: unknown): void {
-  console.error(JSON.stringify({ event, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }));
 }

@@ -5,6 +5,8 @@ import { DurableObject } from "cloudflare:workers";
 import type { FleetClient } from "#contract/api";
 import { CADENCE } from "#contract/limits";
 import { clientObject, type Env } from "../env.ts";
+import { logError } from "../log.ts";
+import { closeReply } from "./agent-link.ts";
 import { Browsers } from "./browsers.ts";
 
 const LEASE_MS = CADENCE.leaseS * 1000;
@@ -73,13 +75,13 @@ export class FleetObject extends DurableObject<Env> {
       const line = await clientObject(this.env, id).summary();
       if (line !== null) this.#take(line);
     } catch (error) {
-      console.error(JSON.stringify({ event: "summary_failed", client: id, error: String(error) }));
+      logError("summary_failed", error);
     }
   }
 
   /** A browser's socket; the Worker has checked the session and says which sites it may see. */
   override async fetch(request: Request): Promise<Response> {
-    const sites = JSON.parse(request.headers.get("x-sites") ?? "null") as string[] | null;
+    const sites = JSON.parse(decodeURIComponent(request.headers.get("x-sites") ?? "null")) as string[] | null;
     const pair = new WebSocketPair();
     this.#browsers.accept(pair[1], sites);
     const visible = [...this.#lines.values()].filter((line) => sites === null || sites.includes(line.site));
@@ -104,7 +106,7 @@ export class FleetObject extends DurableObject<Env> {
       this.#take(line);
       this.#browsers.send({ type: "summary", client: line }, line.site);
     } catch (error) {
-      console.error(JSON.stringify({ event: "watch_failed", client: id, error: String(error) }));
+      logError("watch_failed", error);
     }
   }
 
@@ -113,8 +115,7 @@ export class FleetObject extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    if (socket.readyState === WebSocket.CLOSED) return;
-    socket.close(code === 1005 || code === 1006 || code < 1000 ? 1000 : code, reason);
+    closeReply(socket, code, reason);
   }
 }
 

@@ -3,8 +3,9 @@ import type { RejectedItem } from "#contract/api";
 import { LIMITS } from "#contract/limits";
 import { type HostSample, hostSampleSchema, type WireResult, wireResultSchema } from "#contract/result";
 import type { UploadBody } from "#contract/wire";
+import { extendSpark } from "../analysis/headline.ts";
 import { gaps } from "../analysis/spans.ts";
-import type { Batch } from "../store/ring.ts";
+import type { Batch, RingState } from "../store/ring.ts";
 import { rfc3339 } from "../time.ts";
 
 export type Intake =
@@ -124,4 +125,27 @@ function accountForMissing(batch: Batch, seen: Map<number, unknown>, receivedAt:
     if (last - first >= LIMITS.uploadItems) batch.dropped.push([first, last]);
     else for (; first <= last; first++) batch.rejected.push(aside(first, "seq: no item came with this number", null, receivedAt));
   }
+}
+
+/** Where the client stands once a batch is stored. Pointers to the newest items are set by the ring, which knows the slot. */
+export function advance(
+  before: Readonly<RingState>,
+  batch: Batch,
+  body: Pick<UploadBody, "boot" | "outbox" | "clock">,
+): RingState {
+  const sparks = { ...before.sparks };
+  for (const result of batch.results) {
+    if (result.test_id !== null) sparks[result.test_id] = extendSpark(sparks[result.test_id] ?? [], result);
+  }
+  return {
+    ...before,
+    last_seq: batch.to,
+    boot: body.boot,
+    rejected: before.rejected + batch.rejected.length,
+    dropped: before.dropped + batch.dropped.reduce((sum, [from, to]) => sum + to - from + 1, 0),
+    outbox: body.outbox ?? before.outbox,
+    clock_offset_ms: body.clock?.offset_ms ?? before.clock_offset_ms,
+    latest: { ...before.latest },
+    sparks,
+  };
 }

@@ -14,6 +14,7 @@ import {
 import { issueAgentToken, verifyAgentToken } from "../auth/agent-token.ts";
 import { clientObject, type Env, isLocal } from "../env.ts";
 import { newId, sha256 } from "../ids.ts";
+import { parseJson } from "../json.ts";
 import { bearer } from "../middleware/authenticate.ts";
 import { readCapped } from "../middleware/guard.ts";
 import type { Identity } from "../objects/view.ts";
@@ -38,7 +39,7 @@ async function readBody<Schema extends z.ZodType>(context: AgentContext, schema:
   const bytes = encoding === "gzip" ? await inflate(sent) : sent;
   if (encoding !== "gzip" && encoding !== "identity")
     throw new ProblemError("unsupported_media_type", `Content-encoding ${encoding} is not understood; use gzip or none.`);
-  const parsed = schema.safeParse(parseJson(bytes));
+  const parsed = schema.safeParse(readJson(bytes));
   if (!parsed.success)
     throw new ProblemError("invalid", "The body does not have the expected fields.", fieldErrors(parsed.error));
   return parsed.data;
@@ -61,12 +62,10 @@ async function inflate(sent: Uint8Array): Promise<Uint8Array> {
   }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
-  } catch {
-    throw new ProblemError("malformed", "The body is not JSON.");
-  }
+function readJson(bytes: Uint8Array): unknown {
+  const value = parseJson(new TextDecoder().decode(bytes));
+  if (value === undefined) throw new ProblemError("malformed", "The body is not JSON.");
+  return value;
 }
 
 /** Whose token it is. Nothing billed is touched before this has passed. */

@@ -22,7 +22,7 @@ for (const path of ["/fleet/live", "/clients/:id/live"]) live.use(path, sameOrig
 live.get("/fleet/live", (context) =>
   fleet(context.env).fetch(
     new Request("https://fleet/live", {
-      headers: { upgrade: "websocket", "x-sites": JSON.stringify(context.get("actor").user.sites) },
+      headers: { upgrade: "websocket", "x-sites": encodeURIComponent(JSON.stringify(context.get("actor").user.sites)) },
     }),
   ),
 );

@@ -78,13 +78,33 @@ results.openapi(
         ...(await clientObject(context.env, row.id).results({ ...asked, before_seq: start.before[row.id] })),
       })),
     );
-    const merged = pages
-      .flatMap((page) => page.items)
-      .sort((a, b) => (a.started_at < b.started_at ? 1 : a.started_at > b.started_at ? -1 : b.seq - a.seq));
-    const items = merged.slice(0, asked.limit);
+    const items = newestFirst(
+      pages.map((page) => page.items),
+      asked.limit,
+    );
     return context.json({ items, next_cursor: nextCursor(start, pages, items, rows.length) }, 200);
   },
 );
+
+/**
+ * Merges the clients' pages. Each client's own order (by sequence) is kept even where its clock jumped: the cursor goes on
+ * below the last one shown, so an item taken out of turn would lose the ones before it.
+ */
+function newestFirst(pages: readonly (readonly Result[])[], limit: number): Result[] {
+  const next = pages.map(() => 0);
+  const merged: Result[] = [];
+  while (merged.length < limit) {
+    let best: { page: number; item: Result } | undefined;
+    for (const [page, items] of pages.entries()) {
+      const item = items[next[page] ?? 0];
+      if (item !== undefined && (best === undefined || item.started_at > best.item.started_at)) best = { page, item };
+    }
+    if (best === undefined) break;
+    next[best.page] = (next[best.page] ?? 0) + 1;
+    merged.push(best.item);
+  }
+  return merged;
+}
 
 function nextCursor(
   start: Cursor,
@@ -125,7 +145,7 @@ const seriesQuery = z
   .object({
     test_id: z.string().max(64).optional(),
     client_id: z.string().max(64).optional(),
-    metric: z.union([z.string(), z.array(z.string())]).transform((names) => (Array.isArray(names) ? names : [names])),
+    metric: z.union([z.string(), z.array(z.string())]).transform((names) => [...new Set(Array.isArray(names) ? names : [names])]),
     from: timeParam,
     to: timeParam,
     points: z.coerce.number().int().min(1).max(LIMITS.seriesPoints).default(500),

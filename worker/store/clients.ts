@@ -39,7 +39,7 @@ export async function listClients(db: Database, sites: Sites, filter: ClientFilt
 function matchesTag(tags: Tags, wanted: string | undefined): boolean {
   if (wanted === undefined) return true;
   const at = wanted.indexOf("=");
-  return at < 0 ? wanted in tags : tags[wanted.slice(0, at)] === wanted.slice(at + 1);
+  return at < 0 ? Object.hasOwn(tags, wanted) : tags[wanted.slice(0, at)] === wanted.slice(at + 1);
 }
 
 function matchesText(row: ClientRow, q: string | undefined): boolean {

@@ -1,0 +1,56 @@
+// What a client must run: read from D1, kept in the object so that a client goes on measuring while D1 is away.
+import { CADENCE, LIMITS } from "#contract/limits";
+import type { Instruction } from "#contract/wire";
+import type { Env } from "../env.ts";
+import { logError } from "../log.ts";
+import { findClient } from "../store/clients.ts";
+import { readSettings } from "../store/config.ts";
+import { database } from "../store/database.ts";
+import { instructionFor } from "../store/tests.ts";
+
+const KEY = "instruction";
+const DAY_MS = 86_400_000;
+
+export class Instructions {
+  readonly #storage: DurableObjectStorage;
+  readonly #env: Env;
+  #known: Instruction | undefined;
+  #retentionMs: number = LIMITS.rawRetentionDays * DAY_MS;
+
+  constructor(storage: DurableObjectStorage, env: Env) {
+    this.#storage = storage;
+    this.#env = env;
+    this.#known = storage.kv.get<Instruction>(KEY);
+  }
+
+  /** Tests of the current instruction; undefined before one is known. */
+  get testIds(): Set<string> | undefined {
+    return this.#known === undefined ? undefined : new Set(this.#known.tests.map((one) => one.test_id));
+  }
+
+  get retentionMs(): number {
+    return this.#retentionMs;
+  }
+
+  /** The newest instruction, or the last known one when D1 does not answer. Written only when it changed. */
+  async load(clientId: string): Promise<Instruction> {
+    try {
+      const db = database(this.#env.DB);
+      const row = await findClient(db, clientId);
+      if (row !== undefined) {
+        const [instruction, settings] = await Promise.all([instructionFor(db, row), readSettings(db)]);
+        this.#retentionMs = settings.raw_retention_days * DAY_MS;
+        this.#keep(instruction);
+      }
+    } catch (error) {
+      logError("instruction", error);
+    }
+    return this.#known ?? { revision: 0, tests: [], upload_s: CADENCE.uploadS };
+  }
+
+  #keep(instruction: Instruction): void {
+    if (JSON.stringify(instruction) === JSON.stringify(this.#known)) return;
+    this.#known = instruction;
+    this.#storage.kv.put(KEY, instruction);
+  }
+}

@@ -1,0 +1,41 @@
+// Runs that people ordered: what waits for an agent without a socket, and what is still being answered.
+import type { Job } from "#contract/wire";
+
+export interface RunOrder {
+  run_id: string;
+  test_id?: string;
+  job?: Job;
+}
+
+/** A run not answered within this time is given up. */
+const RUN_LASTS_MS = 120_000;
+/** Orders kept for an agent that is away; more would be stale when it returns. */
+const WAITING_AT_MOST = 100;
+
+export class Orders {
+  readonly #running = new Map<string, number>();
+  #waiting: RunOrder[] = [];
+
+  started(order: RunOrder, now: number): void {
+    this.#running.set(order.run_id, now + RUN_LASTS_MS);
+  }
+
+  /** Keeps an order that could not be handed over at once. */
+  hold(order: RunOrder): void {
+    this.#waiting = [...this.#waiting, order].slice(-WAITING_AT_MOST);
+  }
+
+  takeWaiting(): RunOrder[] {
+    return this.#waiting.splice(0);
+  }
+
+  answered(runId: string | null): void {
+    if (runId !== null) this.#running.delete(runId);
+  }
+
+  /** Whether any run is still being answered. */
+  running(now: number): boolean {
+    for (const [id, until] of this.#running) if (until < now) this.#running.delete(id);
+    return this.#running.size > 0;
+  }
+}
