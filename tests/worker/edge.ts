@@ -81,6 +81,25 @@ export async function register(change: Record<string, unknown> = {}, token = ENR
   return new Asker({ authorization: `Bearer ${token}` }).post("/api/agent/v1/register", registration(change));
 }
 
+/** The client's own agent, over HTTPS. */
+export const agentOf = (reply: Pick<RegisterReply, "token">): Asker => new Asker({ authorization: `Bearer ${reply.token}` });
+
+/** Makes a person, signs in and answers with the session. */
+export async function asPerson(admin: Asker, role: string, sites: string[] | null = null, username = `${role}-${crypto.randomUUID()}`) {
+  const password = "a long enough password";
+  const { id } = await admin.post<{ id: string }>("/api/v1/users", { username, password, role, sites });
+  const response = await new Asker().send("POST", "/api/v1/session", { username, password });
+  return Object.assign(new Asker({ cookie: cookieOf(response) }), { id, username, password });
+}
+
+export async function gzip(text: string): Promise<ArrayBuffer> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+
+/** The paths of a problem's field errors. */
+export const pathsOf = (problem: Problem): string[] => problem.errors.map(({ path }) => path);
+
 type Frame = Record<string, unknown> & { type: string };
 
 /** One end of a WebSocket that remembers what came and lets a test wait for the next frame of a kind. */
@@ -122,8 +141,17 @@ export class Socket {
     this.#socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
   }
 
+  sendBytes(bytes: Uint8Array): void {
+    this.#socket.send(bytes);
+  }
+
   close(code = 1000, reason = ""): void {
     this.#socket.close(code, reason);
+  }
+
+  /** Frames of a kind that came and were not taken. */
+  waiting(type: string): Frame[] {
+    return this.#frames.filter((frame) => frame.type === type);
   }
 
   /** The next frame of a kind, come already or still to come. */

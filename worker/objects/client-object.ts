@@ -222,6 +222,8 @@ export class ClientObject extends DurableObject<Env> {
   async #onHello(socket: WebSocket, hello: Hello, now: number): Promise<void> {
     if (!(await this.#agents.admit(socket, hello, now))) return;
     const instruction = await this.#instructions.load(this.#clientId);
+    // It may have hung up meanwhile; its close was told then, and must not be followed by a greeting.
+    if (socket.readyState !== WebSocket.OPEN || this.#presence.record.status === "retired") return;
     this.#ring.noteOutbox(hello.outbox);
     send(socket, { type: "welcome", last_seq: this.#ring.state.last_seq, instruction, server_time: Date.now() });
     if (this.#lease.until > now) send(socket, { type: "live", until: this.#lease.until });
@@ -266,7 +268,7 @@ export class ClientObject extends DurableObject<Env> {
     const refused = this.#refusal(caller);
     if (refused !== undefined) return { refused };
     const now = Date.now();
-    await this.#presence.heardOverHttp(now);
+    await this.#presence.heartbeatOverHttp(now);
     if (outbox !== undefined) this.#ring.noteOutbox(outbox);
     if (this.#browsers.count() > 0) this.#lease.renew(now);
     const { revision } = await this.#instructions.load(this.#clientId);

@@ -135,7 +135,11 @@ export function advance(
 ): RingState {
   const sparks = { ...before.sparks };
   for (const result of batch.results) {
-    if (result.test_id !== null) sparks[result.test_id] = extendSpark(sparks[result.test_id] ?? [], result);
+    const { test_id } = result;
+    if (test_id === null) continue;
+    // Agents choose the id: `constructor` must not find what every object inherits.
+    const known = Object.hasOwn(sparks, test_id) ? sparks[test_id] : undefined;
+    sparks[test_id] = extendSpark(known ?? [], result);
   }
   return {
     ...before,

@@ -40,8 +40,9 @@ export class Presence {
 
   async connected(now: number): Promise<void> {
     this.#closeReason = undefined;
-    await this.#change("online", "connected", "socket", now);
+    // The alarm comes first: a close that arrives while the change is told must find it set, and bring it forward.
     await this.#context.storage.setAlarm(now + CHECK_EVERY_MS);
+    await this.#change("online", "connected", "socket", now);
   }
 
   /** The speaking socket closed: the client has a moment to come back. */
@@ -54,9 +55,16 @@ export class Presence {
   async heardOverHttp(now: number): Promise<void> {
     this.heard(now);
     if (this.#agents.current() !== undefined) return;
+    this.#closeReason = undefined;
     await this.#change("online", "connected over HTTPS", "http", now);
-    // Armed when it is missing only: an alarm costs a row, and each run re-arms itself while heartbeats come.
+    // Armed when it is missing only: an alarm costs a row, and an upload may cost no second one.
     if ((await this.#context.storage.getAlarm()) === null) await this.#context.storage.setAlarm(now + SILENT_AFTER_MS);
+  }
+
+  /** The alarm is the durable memory of a heartbeat over HTTPS: when it was heard is lost when the object leaves memory. */
+  async heartbeatOverHttp(now: number): Promise<void> {
+    await this.heardOverHttp(now);
+    if (this.#agents.current() === undefined) await this.#context.storage.setAlarm(now + SILENT_AFTER_MS);
   }
 
   retire(now: number): void {
@@ -72,6 +80,7 @@ export class Presence {
   async check(now: number): Promise<void> {
     for (const socket of this.#agents.greeted()) {
       if (now - heardAt(this.#context, socket) <= SILENT_AFTER_MS) continue;
+      this.heard(heardAt(this.#context, socket));
       close(socket, 1001, "nothing was heard for too long");
       const attachment = attachmentOf(socket);
       if (attachment !== null) socket.serializeAttachment({ ...attachment, boot: null });

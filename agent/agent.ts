@@ -1,0 +1,207 @@
+// The running agent: tests and host samples go into the outbox first, then over the line.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Measurement } from "#contract/result";
+import type { Instruction, InstructedTest } from "#contract/wire";
+import { Cadence } from "./cadence.ts";
+import { capabilities } from "./capabilities.ts";
+import type { Config } from "./config.ts";
+import { killAllTools, runningTools } from "./exec.ts";
+import { childMicros } from "./host/children.ts";
+import { HostSampler } from "./host/index.ts";
+import { inventory } from "./host/inventory.ts";
+import type { StateDir } from "./identity.ts";
+import { Link, type LinkParts, type RunRequest } from "./link.ts";
+import type { Log } from "./log.ts";
+import type { Kind } from "./outbox.ts";
+import { OutboxStore } from "./outbox-store.ts";
+import { runTest, type Veto } from "./runner.ts";
+import { Scheduler } from "./scheduler.ts";
+import { SelfMonitor } from "./self.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Between the first look at the host and the first sample: rates need two looks. */
+const FIRST_SAMPLE_MS = 1000;
+const LAST_FLUSH_MS = 2000;
+
+export interface AgentParts {
+  readonly config: Config & { readonly server: string };
+  readonly state: StateDir;
+  readonly log: Log;
+  readonly veto: Veto | undefined;
+  readonly event: LinkParts["event"];
+}
+
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #store: OutboxStore;
+  readonly #cadence = new Cadence();
+  readonly #host = new HostSampler();
+  readonly #self = new SelfMonitor(childMicros);
+  readonly #scheduler: Scheduler;
+  readonly #stop = new AbortController();
+  /** Whether each test's newest result failed. */
+  readonly #failing = new Map<string, boolean>();
+  #instruction: Instruction | undefined;
+  #link: Link | undefined;
+  #hostTimer: NodeJS.Timeout | undefined;
+  #sampling = false;
+  #inventoryAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    this.#store = new OutboxStore(parts.state.file("outbox.db"), parts.log);
+    this.#scheduler = new Scheduler((test, problem) => this.#runScheduled(test, problem));
+  }
+
+  /** Measures and reports until stop(). Throws FatalError when only a person can help. */
+  async run(): Promise<void> {
+    const { config, state, log, event } = this.#parts;
+    const identity = state.loadIdentity();
+    const saved = state.loadInstruction();
+    if (saved !== undefined && identity.client_id !== null) this.#apply(saved);
+    await this.#host.sample();
+    this.#hostTimer = setTimeout(() => this.#sampleHost(), FIRST_SAMPLE_MS);
+    const found = await capabilities();
+    if (found["ping"] === null) log.warn("ping does not work on this host; run `doctor` to see why");
+    if (this.#stop.signal.aborted) return;
+    this.#link = new Link(
+      {
+        config,
+        state,
+        store: this.#store,
+        cadence: this.#cadence,
+        capabilities: found,
+        log,
+        apply: (instruction) => this.#apply(instruction),
+        revision: () => this.#instruction?.revision,
+        run: (request) => this.#runOrdered(request),
+        watched: () => this.#sampleHost(),
+        event,
+      },
+      identity,
+    );
+    await this.#link.run();
+  }
+
+  /** Ends every run, sends what can be sent in two seconds, says goodbye. */
+  async stop(): Promise<void> {
+    this.#scheduler.stop();
+    clearTimeout(this.#hostTimer);
+    this.#stop.abort();
+    await this.#link?.stop(LAST_FLUSH_MS);
+    // Runs were asked to end when the stop began; none may outlive the agent.
+    for (let waited = 0; runningTools() > 0 && waited < 1000; waited += 50) await sleep(50);
+    killAllTools();
+    this.#self.stop();
+    this.#store.close();
+  }
+
+  #apply(instruction: Instruction): void {
+    const known = this.#instruction;
+    // Registration and greeting bring the same one within a moment.
+    if (JSON.stringify(known) === JSON.stringify(instruction)) return;
+    this.#instruction = instruction;
+    this.#cadence.uploadS = instruction.upload_s;
+    this.#scheduler.apply(instruction.tests);
+    if (known !== undefined && known.upload_s !== instruction.upload_s) this.#link?.uploader.retime();
+    const ids = new Set(instruction.tests.map((test) => test.test_id));
+    for (const id of this.#failing.keys()) if (!ids.has(id)) this.#failing.delete(id);
+    try {
+      this.#parts.state.saveInstruction(instruction);
+    } catch (error) {
+      this.#parts.log.warn({ error: String(error) }, "the instruction could not be saved; a restart without the server would measure nothing");
+    }
+    this.#parts.log.info({ revision: instruction.revision, tests: instruction.tests.length }, "instructed");
+  }
+
+  async #runScheduled(test: InstructedTest, problem: string | undefined): Promise<void> {
+    const veto = problem === undefined ? this.#parts.veto : undefined;
+    const order = { type: test.type, destination: test.destination, params: test.params, interval_s: test.interval_s };
+    const measured = await runTest(order, this.#stop.signal, veto);
+    const result: Measurement =
+      problem === undefined
+        ? measured
+        : { ...measured, status: "failed", error: { code: "invalid_instruction", source: "agent", message: problem } };
+    if (this.#aborted(result)) return;
+    this.#record(result, test.test_id, null);
+    const failing = result.status === "failed";
+    const change = this.#failing.get(test.test_id) !== failing;
+    this.#failing.set(test.test_id, failing);
+    if (change) this.#link?.uploader.soon();
+  }
+
+  /** An order from the server: measured at once, answered at once. */
+  #runOrdered(request: RunRequest): void {
+    const { run_id } = request;
+    const test = request.test_id === undefined ? undefined : this.#scheduler.find(request.test_id);
+    const job = request.job ?? test;
+    if (job === undefined) {
+      this.#parts.log.warn({ run_id, test_id: request.test_id }, "an order names a test this agent does not have");
+      return;
+    }
+    const test_id = request.test_id ?? null;
+    const interval_s = request.job === undefined ? test?.interval_s : undefined;
+    this.#link?.progress({ run_id, test_id, state: "started" });
+    const order = { type: job.type, destination: job.destination, params: job.params, interval_s };
+    runTest(order, this.#stop.signal, this.#parts.veto)
+      .then((result) => {
+        if (this.#aborted(result)) return;
+        this.#record(result, test_id, run_id);
+        this.#link?.progress({ run_id, test_id, state: "finished" });
+        this.#link?.uploader.soon();
+      })
+      .catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "an ordered run broke"));
+  }
+
+  /** A run that the agent's own end cut short says nothing about the network. */
+  #aborted(result: Measurement): boolean {
+    return this.#stop.signal.aborted && result.error?.code === "aborted";
+  }
+
+  #record(result: Measurement, test_id: string | null, run_id: string | null): void {
+    this.#self.run += 1;
+    if (result.status === "failed") this.#self.failed += 1;
+    this.#keep("result", { test_id, run_id, ...result });
+  }
+
+  #keep(kind: Kind, item: Record<string, unknown>): void {
+    const seq = this.#store.add(kind, item);
+    if (seq !== undefined) this.#link?.sample(kind, { seq, ...item });
+  }
+
+  #sampleHost(): void {
+    clearTimeout(this.#hostTimer);
+    if (this.#stop.signal.aborted) return;
+    this.#hostTimer = setTimeout(() => this.#sampleHost(), this.#cadence.hostSampleMs);
+    if (this.#sampling) return;
+    this.#sampling = true;
+    this.#keepHostSample()
+      .catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "sampling the host broke"))
+      .finally(() => {
+        this.#sampling = false;
+      });
+  }
+
+  async #keepHostSample(): Promise<void> {
+    const sample = await this.#host.sample();
+    const { outbox, lost } = this.#store;
+    const own = await this.#self.sample({
+      depth: outbox.depth,
+      dropped: outbox.dropped + lost,
+      uploadFailures: this.#link?.uploader.failures ?? 0,
+      skipped: this.#scheduler.skipped,
+      offset: this.#link?.offset ?? null,
+    });
+    const detail = { ...sample.detail, ...(await this.#inventory()) };
+    if (this.#stop.signal.aborted) return;
+    const metrics = { ...sample.metrics, ...own.metrics };
+    this.#keep("host", { ...sample, metrics, reasons: { ...sample.reasons, ...own.reasons }, detail });
+  }
+
+  /** Once a day, with the sample that is due then. */
+  async #inventory(): Promise<Record<string, unknown>> {
+    if (performance.now() - this.#inventoryAt < DAY_MS) return {};
+    this.#inventoryAt = performance.now();
+    return { inventory: await inventory() };
+  }
+}

@@ -1,0 +1,81 @@
+// What this host agreed to: a local file that limits what the server may ask for. Checked before every run.
+import { BlockList, isIP } from "node:net";
+import { z } from "zod";
+import { checkHost } from "#contract/destination";
+import { TEST_TYPE_NAMES } from "#contract/test-types/index";
+import { parseJson } from "./config.ts";
+import { UsageError } from "./exit.ts";
+import { readIfThere } from "./files.ts";
+import type { RunOrder, Veto } from "./runner.ts";
+
+const consentSchema = z
+  .strictObject({
+    types: z.array(z.string()),
+    destinations: z.array(z.string().min(1)),
+    min_interval_s: z.number().min(0),
+  })
+  .partial();
+export type Consent = z.infer<typeof consentSchema>;
+
+/** A rule is an address block (10.0.0.0/8, one address), a name, or a suffix (*.example.com). */
+function matcher(rule: string): (host: string) => boolean {
+  const [base = "", bits] = rule.split("/");
+  const version = isIP(base);
+  if (version !== 0) {
+    const family = version === 4 ? "ipv4" : "ipv6";
+    const list = new BlockList();
+    list.addSubnet(base, bits === undefined ? (version === 4 ? 32 : 128) : Number(bits), family);
+    return (host) => isIP(host) === version && list.check(host, family);
+  }
+  if (rule.startsWith("*.")) return (host) => host.endsWith(rule.slice(1).toLowerCase());
+  const name = checkHost(rule);
+  if (!name.ok) throw new Error(`'${rule}' ${name.message}`);
+  return (host) => host === name.host;
+}
+
+/** The veto a consent file amounts to. Throws what is wrong with it. */
+export function vetoOf(consent: Consent): Veto {
+  const unknown = consent.types?.find((type) => !(TEST_TYPE_NAMES as readonly string[]).includes(type));
+  if (unknown !== undefined) throw new Error(`types names '${unknown}'; this agent knows ${TEST_TYPE_NAMES.join(", ")}`);
+  const matchers = consent.destinations?.map(matcher);
+  return (order: RunOrder) => {
+    if (consent.types !== undefined && !consent.types.includes(order.type)) {
+      return `this host's consent file does not allow ${order.type} tests`;
+    }
+    const host = checkHost(order.destination);
+    if (matchers !== undefined && host.ok && !matchers.some((matches) => matches(host.host))) {
+      return `this host's consent file does not allow ${order.destination}`;
+    }
+    if (consent.min_interval_s !== undefined && order.interval_s !== undefined && order.interval_s < consent.min_interval_s) {
+      return `this host's consent file asks for at least ${consent.min_interval_s} s between runs`;
+    }
+    return undefined;
+  };
+}
+
+/** Reads a consent file; a malformed one stops the agent, since ignoring it would do what its owner forbade. */
+export function loadConsent(path: string): Veto {
+  const text = readIfThere(path);
+  if (text === undefined) throw new UsageError(`--consent ${path}: there is no such file`);
+  const parsed = consentSchema.safeParse(parseJson(text, path));
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => {
+      const key = issue.code === "unrecognized_keys" ? (issue.keys[0] ?? "") : String(issue.path[0] ?? "");
+      const message = issue.code === "unrecognized_keys" ? `${key} is not a known setting` : `${issue.path.join(".")}: ${issue.message}`;
+      return `${lineOf(text, key)}${message}`;
+    });
+    throw new UsageError(`--consent ${path}: ${issues.join("; ")}`);
+  }
+  try {
+    return vetoOf(parsed.data);
+  } catch (error) {
+    const message = (error as Error).message;
+    throw new UsageError(`--consent ${path}: ${lineOf(text, /'([^']+)'/.exec(message)?.[1] ?? "")}${message}`);
+  }
+}
+
+/** `line n: ` of the first line that holds the word. */
+function lineOf(text: string, word: string): string {
+  const index = word === "" ? -1 : text.split("\n").findIndex((line) => line.includes(`"${word}"`));
+  return index < 0 ? "" : `line ${index + 1}: `;
+}

@@ -1,0 +1,177 @@
+// Runs measuring tools: a program from fixed directories, never a shell, killed with all its children when its time is over.
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const POSIX_DIRS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/run/current-system/sw/bin", "/run/wrappers/bin"];
+const STDOUT_LIMIT = 1024 * 1024;
+const STDERR_LIMIT = 64 * 1024;
+const GRACE_MS = 1000;
+
+function windowsDirs(): string[] {
+  const system = join(process.env["SystemRoot"] ?? "C:\\Windows", "System32");
+  return [system, join(system, "WindowsPowerShell", "v1.0")];
+}
+
+/**
+ * Directories tools are taken from. They are fixed, so that a directory somebody else may write to cannot lend us a program;
+ * STREAMSWARM_TOOL_PATH (separated like PATH) replaces them for unusual systems and for tests.
+ */
+export function toolDirs(): string[] {
+  const replaced = process.env["STREAMSWARM_TOOL_PATH"];
+  if (replaced !== undefined) return replaced.split(delimiter).filter((dir) => dir !== "");
+  return process.platform === "win32" ? windowsDirs() : POSIX_DIRS;
+}
+
+/** Absolute path of an installed tool, or undefined. */
+export function findTool(name: string): string | undefined {
+  const file = process.platform === "win32" ? `${name}.exe` : name;
+  return toolDirs()
+    .map((dir) => join(dir, file))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+export interface ToolOrder {
+  /** Absolute path. */
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The tool is asked to end (SIGINT) after this long, and killed a second later. */
+  readonly timeout_ms: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ToolRun {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Exit status; null when it was killed or never started. */
+  readonly code: number | null;
+  /** Why it did not start, as Node's error code (ENOENT, EACCES, EPERM, …). */
+  readonly startError: string | null;
+  readonly timedOut: boolean;
+  readonly aborted: boolean;
+  /** More was printed than is kept. */
+  readonly truncated: boolean;
+}
+
+const running = new Set<ChildProcess>();
+
+/** How many tools run now. */
+export const runningTools = (): number => running.size;
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    // A negative id is the whole process group, so that a tool's helpers die with it.
+    if (process.platform === "win32") child.kill(signal);
+    else process.kill(-child.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Kills every tool still running; for the end of the process. */
+export function killAllTools(): void {
+  for (const child of running) killGroup(child, "SIGKILL");
+}
+process.on("exit", killAllTools);
+
+function environment(): NodeJS.ProcessEnv {
+  const fixed = { PATH: toolDirs().join(delimiter), LC_ALL: "C", LANG: "C", LANGUAGE: "" };
+  // Windows programs do not start without SystemRoot.
+  return process.platform === "win32" ? { ...fixed, SystemRoot: process.env["SystemRoot"] ?? "C:\\Windows" } : fixed;
+}
+
+/** Keeps at most `limit` bytes of a stream. */
+function collector(limit: number): { push(chunk: Buffer): void; text(): string; full(): boolean } {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let dropped = false;
+  return {
+    push(chunk) {
+      const kept = chunk.subarray(0, limit - size);
+      dropped ||= kept.length < chunk.length;
+      if (kept.length > 0) chunks.push(kept);
+      size += kept.length;
+    },
+    text: () => Buffer.concat(chunks).toString("utf8"),
+    full: () => dropped,
+  };
+}
+
+/** Runs a tool to its end or its deadline. Never rejects: what went wrong is in the answer. */
+export function runTool(order: ToolOrder): Promise<ToolRun> {
+  const out = collector(STDOUT_LIMIT);
+  const err = collector(STDERR_LIMIT);
+  let timedOut = false;
+  let aborted = false;
+  const answer = (code: number | null, startError: string | null): ToolRun => ({
+    stdout: out.text(),
+    stderr: err.text(),
+    code,
+    startError,
+    timedOut,
+    aborted,
+    truncated: out.full(),
+  });
+  if (order.signal?.aborted) {
+    aborted = true;
+    return Promise.resolve(answer(null, null));
+  }
+  return new Promise((resolve) => {
+    const started = start(order);
+    if ("startError" in started) return resolve(answer(null, started.startError));
+    const { child } = started;
+    running.add(child);
+    let killTimer: NodeJS.Timeout | undefined;
+    const end = () => {
+      killGroup(child, "SIGINT");
+      killTimer ??= setTimeout(() => killGroup(child, "SIGKILL"), GRACE_MS);
+    };
+    const timer = setTimeout(() => {
+      timedOut = true;
+      end();
+    }, order.timeout_ms);
+    const abort = () => {
+      aborted = true;
+      end();
+    };
+    order.signal?.addEventListener("abort", abort, { once: true });
+    const finish = (code: number | null, startError: string | null) => {
+      clearTimeout(timer);
+      clearTimeout(killTimer);
+      order.signal?.removeEventListener("abort", abort);
+      running.delete(child);
+      resolve(answer(code, startError));
+    };
+    child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
+    child.once("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
+    child.once("close", (code) => finish(code, null));
+  });
+}
+
+/** Starts the child, or the reason why spawn itself threw (as it does for EPERM and EAGAIN on some systems). */
+function start(order: ToolOrder): { child: ChildProcess } | { startError: string } {
+  try {
+    const child = spawn(order.file, [...order.args], {
+      cwd: process.platform === "win32" ? undefined : "/",
+      env: environment(),
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: process.platform !== "win32",
+      windowsHide: true,
+      shell: false,
+    });
+    return { child };
+  } catch (error) {
+    return { startError: (error as NodeJS.ErrnoException).code ?? "UNKNOWN" };
+  }
+}

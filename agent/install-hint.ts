@@ -1,0 +1,51 @@
+// The command that brings a missing tool or right, in the words of this system's package manager.
+import { readFileSync } from "node:fs";
+
+export type Manager = "apt" | "apk" | "dnf" | "brew" | "windows" | "unknown";
+
+const PACKAGES: Readonly<Record<string, Partial<Record<Manager, string>>>> = {
+  ping: { apt: "iputils-ping", apk: "iputils-ping", dnf: "iputils" },
+  traceroute: { apt: "traceroute", apk: "traceroute", dnf: "traceroute" },
+  mtr: { apt: "mtr-tiny", apk: "mtr", dnf: "mtr", brew: "mtr" },
+  ss: { apt: "iproute2", apk: "iproute2-ss", dnf: "iproute" },
+  ip: { apt: "iproute2", apk: "iproute2", dnf: "iproute" },
+};
+
+const COMMAND: Readonly<Partial<Record<Manager, string>>> = {
+  apt: "sudo apt-get install",
+  apk: "sudo apk add",
+  dnf: "sudo dnf install",
+  brew: "brew install",
+};
+
+/** The package manager by the contents of os-release(5). */
+export function managerOf(osRelease: string): Manager {
+  const ids = /^ID(?:_LIKE)?=.*$/gim;
+  const words = (osRelease.match(ids) ?? []).join(" ").toLowerCase();
+  if (/debian|ubuntu/.test(words)) return "apt";
+  if (/alpine/.test(words)) return "apk";
+  if (/fedora|rhel|centos|amzn/.test(words)) return "dnf";
+  return "unknown";
+}
+
+function manager(): Manager {
+  if (process.platform === "darwin") return "brew";
+  if (process.platform === "win32") return "windows";
+  try {
+    return managerOf(readFileSync("/etc/os-release", "utf8"));
+  } catch {
+    return "unknown";
+  }
+}
+
+/** How to get a tool (`ping`, `traceroute`, `mtr`, `ss`, `ip`) or, for `ping-permission`, the right to use it. */
+export function installHint(what: string, here: Manager = manager()): string {
+  if (what === "ping-permission") {
+    return here === "windows" || here === "brew"
+      ? "run the agent as an administrator"
+      : `allow it with: sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"`;
+  }
+  const name = PACKAGES[what]?.[here];
+  const command = COMMAND[here];
+  return name === undefined || command === undefined ? `install ${what} with this system's packages` : `install it with: ${command} ${name}`;
+}

@@ -1,0 +1,343 @@
+// The line to the server: registers, connects, reconnects, falls back to HTTPS, and knows when to stop trying.
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CLOSE } from "#contract/limits";
+import type { Capabilities, HeartbeatReply, Instruction } from "#contract/wire";
+import { backoffMs } from "./backoff.ts";
+import type { Cadence } from "./cadence.ts";
+import type { Config } from "./config.ts";
+import { connect } from "./connect.ts";
+import { type Answer, EdgeHttp, isTokenRefusal, type Refusal } from "./edge-http.ts";
+import type { RunFrame, SessionEnd, SocketSession } from "./edge-socket.ts";
+import { FatalError } from "./exit.ts";
+import { httpMode } from "./http-mode.ts";
+import type { Identity, StateDir } from "./identity.ts";
+import type { Log } from "./log.ts";
+import type { Kind, Outbox } from "./outbox.ts";
+import type { OutboxStore } from "./outbox-store.ts";
+import { register, registrationVerdict } from "./registration.ts";
+import { Uploader } from "./uploader.ts";
+import { VERSION } from "./version.ts";
+
+export type RunRequest = Omit<RunFrame, "type">;
+
+export interface LinkParts {
+  readonly config: Config & { readonly server: string };
+  readonly state: StateDir;
+  readonly store: OutboxStore;
+  readonly cadence: Cadence;
+  readonly capabilities: Capabilities;
+  readonly log: Log;
+  readonly apply: (instruction: Instruction) => void;
+  /** Revision in force, or undefined before the first instruction. */
+  readonly revision: () => number | undefined;
+  readonly run: (request: RunRequest) => void;
+  /** Somebody began to watch. */
+  readonly watched: () => void;
+  /** Milestones; `acked` when the server has stored test results. */
+  readonly event: (event: { type: "registered" | "connected"; client_id: string } | { type: "acked"; to: number }) => void;
+}
+
+/** Refused upgrades after which, with HTTPS working, the socket is taken to be blocked. */
+const BLOCKED_AFTER = 3;
+const SOCKET_AGAIN_MS = 10 * 60 * 1000;
+const LONGEST_ESTIMATE_MS = 1000;
+/** A session this long was a good one: the next wait begins small again. */
+const GOOD_MS = 10_000;
+
+type Verdict = { next: "retry"; spread?: boolean; wait?: number | null } | { next: "revoked" | "superseded"; why: string };
+
+export class Link {
+  readonly #parts: LinkParts;
+  readonly #http: EdgeHttp;
+  readonly #stop = new AbortController();
+  readonly #boot = randomUUID();
+  readonly #seenRuns = new Set<string>();
+  readonly uploader: Uploader;
+  #identity: Identity;
+  #session: SocketSession | undefined;
+  #attempt = 0;
+  #refusedUpgrades = 0;
+  #enrolledAgain = false;
+  #offset: number | null = null;
+
+  constructor(parts: LinkParts, identity: Identity) {
+    this.#parts = parts;
+    this.#identity = identity;
+    this.#http = new EdgeHttp(parts.config.server, VERSION);
+    this.uploader = new Uploader({
+      outbox: () => parts.store.outbox,
+      boot: this.#boot,
+      cadence: parts.cadence,
+      offset: () => this.#offset,
+      acked: (to, results) => {
+        if (results > 0) parts.event({ type: "acked", to });
+      },
+      log: parts.log,
+    });
+    parts.store.replaced = () => this.#session?.close(4000, "the outbox was replaced");
+  }
+
+  /** Agent clock minus edge clock, ms; null before the first estimate. */
+  get offset(): number | null {
+    return this.#offset;
+  }
+
+  /** Keeps the line up until stopped. Throws FatalError when only a person can help. */
+  async run(): Promise<void> {
+    while (!this.#stopped) {
+      const verdict = this.#mustRegister ? await this.#register() : await this.#once();
+      if (this.#stopped) return;
+      if (verdict === undefined) continue;
+      if (verdict.next !== "retry") {
+        this.#forgetClient(verdict.next, verdict.why);
+        continue;
+      }
+      const wait = Math.max(verdict.wait ?? 0, backoffMs(this.#attempt, verdict.spread === true));
+      this.#attempt += 1;
+      this.#parts.log.debug({ wait_ms: wait }, "waiting before the next try");
+      await this.#sleep(wait);
+    }
+  }
+
+  /** Tries to send what waits for at most `ms`, then says goodbye. */
+  async stop(ms: number): Promise<void> {
+    if (this.#session?.welcomed) await Promise.race([this.uploader.flush(), sleep(ms, undefined, { ref: false })]);
+    this.#stop.abort();
+    this.#session?.close(1000, "stopped");
+  }
+
+  /** Streams a copy of an item to whoever watches. */
+  sample(kind: Kind, item: Record<string, unknown>): void {
+    if (this.#parts.cadence.live && this.#session?.welcomed) this.#session.send({ type: "sample", [kind]: item });
+  }
+
+  progress(frame: { run_id: string; test_id: string | null; state: "started" | "finished" }): void {
+    if (this.#session?.welcomed) this.#session.send({ type: "progress", fraction: null, ...frame });
+  }
+
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch((error: unknown) => {
+      if (!this.#stopped) throw error;
+    });
+  }
+
+  /**
+   * Registered nowhere, or at another address. The same server may just have a new name: then the old token proves who this
+   * is, or, without an enrolment token, is simply tried there.
+   */
+  get #mustRegister(): boolean {
+    const { client_id, server } = this.#identity;
+    const { config } = this.#parts;
+    return client_id === null || (server !== config.server && config.token !== undefined);
+  }
+
+  #save(identity: Identity): void {
+    this.#identity = identity;
+    this.#parts.state.saveIdentity(identity);
+  }
+
+  async #register(): Promise<Verdict | undefined> {
+    const { config, log, capabilities, store } = this.#parts;
+    const sent = Date.now();
+    const answer = await register(this.#http, config, this.#identity, capabilities);
+    if (!answer.ok) return this.#registrationFailed(answer);
+    const { client_id, token, last_seq, instruction, server_time } = answer.value;
+    this.#estimate(server_time, sent, Date.now());
+    // Another client's numbers mean nothing here: a new client counts from 1.
+    if (client_id !== this.#identity.client_id) store.outbox.restart();
+    store.outbox.reconcile(last_seq);
+    this.#save({ ...this.#identity, client_id, token, server: config.server });
+    this.#attempt = 0;
+    log.info({ client_id, server: config.server }, "registered");
+    this.#parts.event({ type: "registered", client_id });
+    this.#parts.apply(instruction);
+    return undefined;
+  }
+
+  #registrationFailed(answer: Exclude<Answer<unknown>, { ok: true }>): Verdict {
+    if ("unreachable" in answer) {
+      this.#parts.log.warn({ server: this.#parts.config.server, why: answer.unreachable }, "the server cannot be reached; trying again");
+      return { next: "retry" };
+    }
+    const { status, code, detail, retryAfter } = answer.refused;
+    const fatal = registrationVerdict(status, code, detail);
+    if (fatal !== undefined) throw new FatalError(fatal);
+    this.#parts.log.warn({ status, detail }, "the server cannot register this agent now; trying again");
+    return { next: "retry", spread: true, wait: retryAfter };
+  }
+
+  /** One connection, from its start to its end. */
+  async #once(): Promise<Verdict> {
+    if (this.#refusedUpgrades >= BLOCKED_AFTER) {
+      const verdict = await this.#overHttps();
+      if (verdict !== undefined || this.#stopped) return verdict ?? { next: "retry" };
+    }
+    const { ended, session } = connect(this.#http.socketUrl, this.#identity.token ?? "", this.#events(), this.#parts.log);
+    this.#session = session;
+    const end = await ended;
+    this.#session = undefined;
+    this.uploader.detach(session);
+    return this.#stopped ? { next: "retry" } : this.#judge(end);
+  }
+
+  async #judge(end: SessionEnd): Promise<Verdict> {
+    this.#parts.log.info({ code: end.code, reason: end.reason }, "disconnected");
+    if (end.code === CLOSE.revoked) return { next: "revoked", why: "this agent's access was revoked" };
+    if (end.code === CLOSE.superseded) return { next: "superseded", why: "another agent runs with the same identity (a copied disk?)" };
+    if (end.code === CLOSE.tooLarge) this.uploader.shrink();
+    if (end.welcomed) {
+      this.#refusedUpgrades = 0;
+      if (end.lasted >= GOOD_MS) this.#attempt = 0;
+      if (end.code === CLOSE.protocol) this.#attempt = Math.max(this.#attempt, 5);
+      return { next: "retry", spread: end.code === CLOSE.tryLater || end.code === 1001 };
+    }
+    return this.#askWhy();
+  }
+
+  /** A refused upgrade tells a client nothing; a plain request does. */
+  async #askWhy(): Promise<Verdict> {
+    const answer = await this.#http.instruction(this.#identity.token ?? "", this.#parts.revision());
+    if (answer.ok) {
+      this.#refusedUpgrades += 1;
+      if (answer.value !== undefined) this.#parts.apply(answer.value);
+      if (this.#refusedUpgrades === BLOCKED_AFTER) this.#parts.log.warn("no WebSocket comes through; going on over HTTPS");
+      return { next: "retry" };
+    }
+    if ("unreachable" in answer) {
+      this.#parts.log.warn({ why: answer.unreachable }, "the server cannot be reached; measuring on and trying again");
+      return { next: "retry" };
+    }
+    return this.#judgeRefusal(answer.refused);
+  }
+
+  #judgeRefusal(refused: Refusal): Verdict {
+    if (isTokenRefusal(refused)) return { next: "revoked", why: `the server does not accept this agent's token (${refused.detail})` };
+    this.#parts.log.warn({ status: refused.status, detail: refused.detail }, "the server refused the connection; trying again");
+    return { next: "retry", spread: refused.status === 429 || refused.status === 503, wait: refused.retryAfter };
+  }
+
+  /** Becomes nobody, to register anew where that is allowed. */
+  #forgetClient(kind: "revoked" | "superseded", why: string): void {
+    const { config, log } = this.#parts;
+    if (config.token === undefined) {
+      throw new FatalError(`${why}. To let this host measure again, make an enrolment token in the dashboard and start it with --token`);
+    }
+    if (kind === "revoked" && this.#enrolledAgain) {
+      throw new FatalError(`${why}, again after registering anew. Ask whoever runs the server, then start it again`);
+    }
+    this.#enrolledAgain ||= kind === "revoked";
+    log.warn({ why }, "registering anew");
+    const install_id = kind === "superseded" ? randomUUID() : this.#identity.install_id;
+    this.#save({ install_id, server: null, client_id: null, token: null });
+  }
+
+  #events() {
+    return {
+      hello: () => this.#greeting(this.#parts.store.outbox),
+      welcome: (frame: { last_seq: number; instruction: Instruction; server_time: number }, sent: number, received: number) => {
+        this.#estimate(frame.server_time, sent, received);
+        this.#greeted(frame.last_seq);
+        this.#applied(frame.instruction);
+        if (this.#session !== undefined) this.uploader.attach(this.#session);
+      },
+      instruction: (revision: number) => this.#refresh(revision),
+      live: (until: number) => this.#live(until),
+      run: (frame: RunFrame) => this.#order(frame),
+    };
+  }
+
+  /** The server knows this agent and the last number it holds. */
+  #greeted(lastSeq: number): void {
+    this.#parts.store.outbox.reconcile(lastSeq);
+    this.#parts.log.info({ client_id: this.#identity.client_id }, "connected");
+    this.#parts.event({ type: "connected", client_id: this.#identity.client_id ?? "" });
+  }
+
+  #greeting(outbox: Outbox): Record<string, unknown> {
+    const { lost } = this.#parts.store;
+    return {
+      version: VERSION,
+      boot: this.#boot,
+      outbox: { depth: outbox.depth, dropped: outbox.dropped + lost },
+      capabilities: this.#parts.capabilities,
+      clock: { now: Date.now(), offset_ms: this.#offset },
+    };
+  }
+
+  /** Offset by the middle between question and answer (as NTP does, RFC 5905), if both ways took the same time. */
+  #estimate(serverTime: number, sent: number, received: number): void {
+    // The error is up to half the round trip; a greeting that waited (for an old socket to be given up) tells nothing.
+    if (received - sent > LONGEST_ESTIMATE_MS) return;
+    this.#offset = Math.round((sent + received) / 2 - serverTime);
+  }
+
+  #applied(instruction: Instruction): void {
+    this.#parts.apply(instruction);
+    if (this.#session?.welcomed) this.#session.send({ type: "instruction_ack", revision: instruction.revision });
+  }
+
+  /** Fetches a new instruction; when that fails the next greeting brings it. */
+  async #fetchInstruction(revision: number): Promise<void> {
+    for (let attempt = 0; attempt < 5 && !this.#stopped; attempt++) {
+      const held = this.#parts.revision();
+      if (held !== undefined && held >= revision) break;
+      const answer = await this.#http.instruction(this.#identity.token ?? "", held);
+      if (answer.ok && answer.value !== undefined) return this.#applied(answer.value);
+      if (answer.ok) break;
+      await this.#sleep(backoffMs(attempt, false));
+    }
+    const held = this.#parts.revision();
+    if (held !== undefined && this.#session?.welcomed) this.#session.send({ type: "instruction_ack", revision: held });
+  }
+
+  #refresh(revision: number): void {
+    this.#fetchInstruction(revision).catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "reading the instruction broke"));
+  }
+
+  #live(until: number): void {
+    const edgeNow = Date.now() - (this.#offset ?? 0);
+    const news = this.#parts.cadence.watch(until - edgeNow);
+    if (!news) return;
+    this.#parts.watched();
+    this.uploader.soon();
+  }
+
+  /** An order may come twice, over the socket and in a heartbeat. */
+  #order(frame: RunRequest): void {
+    if (this.#seenRuns.has(frame.run_id)) return;
+    this.#seenRuns.add(frame.run_id);
+    if (this.#seenRuns.size > 500) this.#seenRuns.delete(this.#seenRuns.values().next().value ?? "");
+    this.#parts.run(frame);
+  }
+
+  /** Heartbeats and uploads over HTTPS, until it is time to try the socket again. */
+  async #overHttps(): Promise<Verdict | undefined> {
+    const { cadence, store } = this.#parts;
+    const heard = (reply: HeartbeatReply, sent: number, first: boolean) => {
+      this.#estimate(reply.server_time, sent, Date.now());
+      if (first) this.#greeted(reply.last_seq);
+      if (reply.revision !== this.#parts.revision()) this.#refresh(reply.revision);
+      if (reply.live_until > 0) this.#live(reply.live_until);
+      for (const run of reply.runs) this.#order(run);
+    };
+    const refused = await httpMode(
+      {
+        http: this.#http,
+        token: this.#identity.token ?? "",
+        uploader: this.uploader,
+        cadence,
+        greeting: () => this.#greeting(store.outbox),
+        heard,
+        sleep: (ms) => this.#sleep(ms),
+        stopped: () => this.#stopped,
+      },
+      SOCKET_AGAIN_MS,
+    );
+    return refused === undefined ? undefined : this.#judgeRefusal(refused);
+  }
+}

@@ -1,0 +1,82 @@
+// ping on Linux: iputils everywhere, BusyBox on small systems, GNU inetutils on some.
+import { existsSync, statSync } from "node:fs";
+import { isIP } from "node:net";
+import { dirname, join } from "node:path";
+import { findTool, runTool } from "../exec.ts";
+import { parsePing } from "../parsers/ping.ts";
+import { type PingAdapter, type PingCommand, type PingRequest, type PingTool, seconds } from "./ping-tool.ts";
+
+/** First release whose -W takes fractions of a second. */
+const FRACTIONAL_WAIT = 20200821;
+
+/** Names the tool by what `ping -V` prints, on whichever stream. */
+export function readPingVersion(file: string, text: string): PingTool | undefined {
+  const iputils = /iputils[- ]s*(\d{8})/.exec(text);
+  if (iputils !== null) return { dialect: "iputils", file, version: `iputils ${iputils[1]}` };
+  if (/iputils/.test(text)) return { dialect: "iputils", file, version: text.trim().split("\n")[0]?.slice(0, 60) ?? "iputils" };
+  const busybox = /BusyBox v?([\d.]+)/i.exec(text);
+  if (busybox !== null) return { dialect: "busybox", file, version: `BusyBox ${busybox[1]}` };
+  const inetutils = /inetutils\)? ([\d.]+)/i.exec(text);
+  if (inetutils !== null) return { dialect: "inetutils", file, version: `inetutils ${inetutils[1]}` };
+  return undefined;
+}
+
+/** The tool found last, so that a run costs one child and not two. */
+let known: { tool: PingTool; changed: number } | undefined;
+
+async function find(): Promise<PingTool | undefined> {
+  const file = findTool("ping");
+  if (file === undefined) return undefined;
+  const changed = statSync(file).mtimeMs;
+  if (known?.tool.file === file && known.changed === changed) return known.tool;
+  const run = await runTool({ file, args: ["-V"], timeout_ms: 2000 });
+  // An unknown ping is tried as the commonest one; its output decides whether it was understood.
+  const tool = readPingVersion(file, run.stdout + run.stderr) ?? { dialect: "iputils", file, version: "unknown" };
+  known = { tool, changed };
+  return tool;
+}
+
+function iputils(tool: PingTool, request: PingRequest): PingCommand {
+  const release = Number(/\d{8}/.exec(tool.version)?.[0] ?? FRACTIONAL_WAIT);
+  const wait = release >= FRACTIONAL_WAIT ? request.timeout : Math.ceil(request.timeout);
+  const args = ["-n", "-c", String(request.count), "-i", seconds(request.interval), "-W", seconds(wait)];
+  args.push("-s", String(request.packet_size));
+  // The DS field is the upper six bits of the old TOS byte (RFC 2474).
+  if (request.dscp !== undefined) args.push("-Q", String(request.dscp << 2));
+  if (request.df === true) args.push("-M", "do");
+  return { file: tool.file, args: [...args, "--", request.address] };
+}
+
+function busybox(tool: PingTool, request: PingRequest): PingCommand {
+  if (request.dscp !== undefined) return { unsupported: "the ping of BusyBox cannot set a DSCP; install iputils-ping" };
+  if (request.df === true) return { unsupported: "the ping of BusyBox cannot forbid fragmentation; install iputils-ping" };
+  const args = ["-c", String(request.count), "-i", seconds(request.interval), "-W", String(Math.ceil(request.timeout))];
+  return { file: tool.file, args: [...args, "-s", String(request.packet_size), "--", request.address] };
+}
+
+function inetutils(tool: PingTool, request: PingRequest): PingCommand {
+  if (request.df === true) return { unsupported: "the ping of inetutils cannot forbid fragmentation; install iputils-ping" };
+  const six = isIP(request.address) === 6;
+  const file = six ? join(dirname(tool.file), "ping6") : tool.file;
+  if (six && !existsSync(file)) return { unsupported: "ping6 is not installed beside the ping of inetutils" };
+  if (six && request.dscp !== undefined) return { unsupported: "the ping6 of inetutils cannot set a DSCP; install iputils-ping" };
+  const args = ["-n", "-c", String(request.count), "-i", seconds(request.interval), "-W", String(Math.ceil(request.timeout))];
+  args.push("-s", String(request.packet_size));
+  if (request.dscp !== undefined) args.push("-T", String(request.dscp << 2));
+  return { file, args: [...args, "--", request.address] };
+}
+
+/** Arguments for one run; every number is ours, the address is a literal behind `--`. */
+export function linuxPingCommand(tool: PingTool, request: PingRequest): PingCommand {
+  if (tool.dialect === "busybox") return busybox(tool, request);
+  if (tool.dialect === "inetutils") return inetutils(tool, request);
+  return iputils(tool, request);
+}
+
+export const pingLinux: PingAdapter = {
+  find,
+  command: linuxPingCommand,
+  parse: (run) => parsePing(run.stdout, run.stderr),
+  // The request carries its send time, a struct timeval, in its first 16 payload bytes.
+  untimedBelow: 16,
+};

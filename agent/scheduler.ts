@@ -1,0 +1,135 @@
+// When tests run: aligned to the wall clock, without drift, one run of a test at a time, no burst after a sleep.
+import type { InstructedTest } from "#contract/wire";
+import { allowedAt, scheduleProblem } from "./schedule.ts";
+
+/** The time, so that tests can bring their own. */
+export interface Clock {
+  /** Epoch ms. */
+  now(): number;
+  /** Calls back after `ms`; answers how to call it off. */
+  after(ms: number, call: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, call) {
+    const timer = setTimeout(call, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Runs one test to its end. `problem` is why it cannot be run as asked. */
+export type RunDue = (test: InstructedTest, problem: string | undefined) => Promise<void>;
+
+/** A timer longer than this is looked at again in between: clocks are set, laptops sleep. */
+const LONGEST_WAIT_MS = 60_000;
+
+/** First moment after `after` that is offset + k · interval since the epoch. Seconds, answer in ms. */
+export function nextSlot(after: number, interval_s: number, offset_s: number): number {
+  const interval = interval_s * 1000;
+  const offset = ((offset_s * 1000) % interval + interval) % interval;
+  return Math.floor((after - offset) / interval) * interval + interval + offset;
+}
+
+interface Entry {
+  test: InstructedTest;
+  /** All that makes it another measurement; a new offset only moves it. */
+  key: string;
+  since: number;
+  running: boolean;
+  due: number;
+  cancel: () => void;
+}
+
+export class Scheduler {
+  readonly #clock: Clock;
+  readonly #run: RunDue;
+  readonly #entries = new Map<string, Entry>();
+  /** Runs left out because the one before was not over. */
+  skipped = 0;
+
+  constructor(run: RunDue, clock: Clock = systemClock) {
+    this.#run = run;
+    this.#clock = clock;
+  }
+
+  /** The test held now, if any. */
+  find(testId: string): InstructedTest | undefined {
+    return this.#entries.get(testId)?.test;
+  }
+
+  /** Follows a new set of tests: new and changed ones run at once, those not named stop. */
+  apply(tests: readonly InstructedTest[]): void {
+    const named = new Set(tests.map((test) => test.test_id));
+    for (const [id, entry] of this.#entries) {
+      if (named.has(id)) continue;
+      entry.cancel();
+      this.#entries.delete(id);
+    }
+    for (const test of tests) this.#place(test);
+  }
+
+  /** Starts nothing any more. */
+  stop(): void {
+    this.apply([]);
+  }
+
+  #place(test: InstructedTest): void {
+    const key = JSON.stringify({ ...test, offset_s: 0 });
+    const held = this.#entries.get(test.test_id);
+    if (held?.key === key) {
+      if (held.test.offset_s === test.offset_s) return;
+      held.test = test;
+      this.#aim(held, this.#clock.now());
+      return;
+    }
+    held?.cancel();
+    const now = this.#clock.now();
+    const entry: Entry = { test, key, since: held?.since ?? now, running: false, due: now, cancel: () => {} };
+    this.#entries.set(test.test_id, entry);
+    if (allowedAt(usable(test), now, entry.since)) this.#start(entry);
+    // The first run in phase keeps half an interval's distance from the one just made.
+    this.#aim(entry, now + test.interval_s * 500);
+  }
+
+  /** Sets the timer for the first slot after `after`. */
+  #aim(entry: Entry, after: number): void {
+    entry.cancel();
+    entry.due = nextSlot(after, entry.test.interval_s, entry.test.offset_s);
+    this.#wait(entry);
+  }
+
+  #wait(entry: Entry): void {
+    const wait = Math.max(0, entry.due - this.#clock.now());
+    entry.cancel = this.#clock.after(Math.min(wait, LONGEST_WAIT_MS), () => this.#wake(entry));
+  }
+
+  #wake(entry: Entry): void {
+    const now = this.#clock.now();
+    const interval = entry.test.interval_s * 1000;
+    if (now < entry.due) {
+      // The clock was set back: the old slot is far away, the next one by the new time is not.
+      if (entry.due - now > interval * 1.5) this.#aim(entry, now);
+      else this.#wait(entry);
+      return;
+    }
+    if (allowedAt(usable(entry.test), now, entry.since)) this.#start(entry);
+    // From now, not from the slot that was due: what a sleeping host missed is over.
+    this.#aim(entry, Math.max(now, entry.due));
+  }
+
+  #start(entry: Entry): void {
+    if (entry.running) {
+      this.skipped += 1;
+      return;
+    }
+    entry.running = true;
+    const done = () => {
+      entry.running = false;
+    };
+    this.#run(entry.test, scheduleProblem(entry.test.schedule)).then(done, done);
+  }
+}
+
+/** A schedule that cannot be followed does not silence its test: the run answers what is wrong. */
+const usable = (test: InstructedTest) => (scheduleProblem(test.schedule) === undefined ? test.schedule : null);

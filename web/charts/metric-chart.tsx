@@ -1,0 +1,70 @@
+// One or two metrics as lines over time.
+import { useMemo } from "preact/hooks";
+import { formatText, metricLabel } from "../format.ts";
+import { findGaps, type Gap, type Point } from "../state/points.ts";
+import { gapsSince } from "./smoke.ts";
+import { type Line, TimeChart } from "./time-chart.tsx";
+
+interface MetricChartProps {
+  metrics: readonly string[];
+  unit: string;
+  points: readonly Point[];
+  from: number;
+  to: number;
+  stepMs: number;
+  /** Earlier there was nothing to measure. */
+  createdAt?: number;
+  height?: number;
+  suggestedMax?: number;
+  onZoom?: ((from: number, to: number) => void) | undefined;
+}
+
+/** A metric's line. NaN, where it is not known and in every gap, keeps it from being bridged. */
+export function linePoints(points: readonly Point[], metric: string, gaps: readonly Gap[]): { x: number; y: number }[] {
+  const line = points.map((point) => ({ x: point.t, y: point.values[metric]?.mid ?? Number.NaN }));
+  const breaks = gaps.map((gap) => ({ x: gap.from, y: Number.NaN }));
+  return [...line, ...breaks].sort((a, b) => a.x - b.x);
+}
+
+export function MetricChart({
+  metrics,
+  unit,
+  points,
+  from,
+  to,
+  stepMs,
+  createdAt = 0,
+  height = 130,
+  suggestedMax,
+  onZoom,
+}: MetricChartProps) {
+  const inView = useMemo(() => points.filter((point) => point.end >= from && point.t <= to), [points, from, to]);
+  const gaps = useMemo(() => gapsSince(findGaps(inView, stepMs, from, to), createdAt), [inView, stepMs, from, to, createdAt]);
+  const lines = useMemo<Line[]>(
+    () =>
+      metrics.map((metric, index) => ({
+        label: metricLabel(metric),
+        colour: index === 0 ? "accent" : "second",
+        dashed: index > 0,
+        points: linePoints(inView, metric, gaps),
+      })),
+    [metrics, inView, gaps],
+  );
+  const newest = inView.at(-1);
+  const summary = metrics.map((metric) => `${metricLabel(metric)} ${formatText(metric, newest?.values[metric]?.mid)}`).join(", ");
+  return (
+    <TimeChart
+      label={`${summary}; ${inView.length} points, ${gaps.length} gaps`}
+      height={height}
+      from={from}
+      to={to}
+      unit={unit}
+      suggestedMax={suggestedMax}
+      scaleless={!lines.some((line) => line.points.some((point) => Number.isFinite(point.y)))}
+      lines={lines}
+      gaps={gaps}
+      stepMs={stepMs}
+      onZoom={onZoom}
+    />
+  );
+}

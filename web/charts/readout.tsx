@@ -1,0 +1,38 @@
+// What the charts show under the cursor, in words and figures.
+import { formatText, metricLabel } from "../format.ts";
+import type { Point } from "../state/points.ts";
+import { clockTime, cursorText } from "../time.ts";
+import { cursor, pointAt } from "./cursor.ts";
+
+interface ReadoutProps {
+  points: readonly Point[];
+  stepMs: number;
+  spanMs: number;
+  /** Metric and the word to show it with. */
+  metrics: readonly (readonly [string, string])[];
+}
+
+export function Readout({ points, stepMs, spanMs, metrics }: ReadoutProps) {
+  const at = cursor.value;
+  if (at === null) return <span class="readout" />;
+  const point = points[pointAt(points, at, stepMs * 1.5)];
+  if (!point) {
+    return (
+      <span class="readout">
+        <strong>{cursorText(at, spanMs)}</strong> no data
+      </span>
+    );
+  }
+  const time = point.seq === null ? cursorText(point.t, spanMs) : clockTime(point.t);
+  return (
+    <span class="readout">
+      <strong>{time}</strong>
+      {point.failed && <span class="text-bad">no answer</span>}
+      {metrics.map(([metric, word]) => (
+        <span title={metricLabel(metric)}>
+          {word} <b>{formatText(metric, metric === "ping_loss_pct" ? point.loss : point.values[metric]?.mid)}</b>
+        </span>
+      ))}
+    </span>
+  );
+}

@@ -1,0 +1,187 @@
+// A chart over time: axes by chart.js, lines with breaks, painters beneath, the shared cursor, zoom by dragging.
+
+import { useSignal } from "@preact/signals";
+import type { ChartConfiguration, ChartDataset } from "chart.js";
+import { useEffect, useRef } from "preact/hooks";
+import { formatUnit } from "../format.ts";
+import type { Gap } from "../state/points.ts";
+import { shownTheme } from "../theme.ts";
+import type { Area, Painter, Painting } from "./canvas.ts";
+import { paintGaps } from "./canvas.ts";
+import { type Colours, readColours } from "./colours.ts";
+import { Overlay } from "./overlay.tsx";
+import { Chart } from "./setup.ts";
+import { stepOf, tickText, timeTicks } from "./time-ticks.ts";
+
+export interface Line {
+  readonly label: string;
+  readonly colour: "accent" | "second" | "muted";
+  readonly dashed?: boolean;
+  /** NaN breaks the line. */
+  readonly points: readonly { x: number; y: number }[];
+}
+
+export interface TimeChartProps {
+  /** What the picture says, for those who cannot see it. */
+  readonly label: string;
+  readonly height: number;
+  readonly from: number;
+  readonly to: number;
+  readonly unit: string;
+  readonly max?: number | undefined;
+  /** Nothing has a value, so a scale would be made up. */
+  readonly scaleless?: boolean;
+  readonly suggestedMax?: number | undefined;
+  readonly lines?: readonly Line[];
+  readonly gaps: readonly Gap[];
+  readonly paint?: Painter;
+  readonly stepMs: number;
+  readonly onZoom?: ((from: number, to: number) => void) | undefined;
+  /** After the data is on screen. */
+  readonly onDrawn?: () => void;
+}
+
+/** Fixed, so that the time axes of charts above each other line up. */
+const AXIS_WIDTH = 62;
+/** Room for one label of the time axis. */
+const TICK_PX = 95;
+
+type TimeConfig = ChartConfiguration<"line">;
+
+function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"line">[] {
+  return lines.map((line) => ({
+    label: line.label,
+    data: [...line.points],
+    borderColor: colours[line.colour],
+    borderWidth: 1.75,
+    borderDash: line.dashed ? [4, 3] : [],
+    pointRadius: 0,
+    pointHitRadius: 0,
+    spanGaps: false,
+  }));
+}
+
+const tick = (value: string | number, unit: string) => {
+  const shown = formatUnit(Number(value), unit);
+  return unit.startsWith("bytes") ? `${shown.text} ${shown.unit}` : shown.text;
+};
+
+function optionsOf(props: TimeChartProps, colours: Colours): NonNullable<TimeConfig["options"]> {
+  const ticks = { color: colours.muted, maxRotation: 0, autoSkipPadding: 24 };
+  return {
+    responsive: true,
+    maintainAspectRatio: false,
+    parsing: false,
+    normalized: true,
+    events: [],
+    layout: { padding: { top: 6, right: 6 } },
+    scales: {
+      x: {
+        type: "linear",
+        min: props.from,
+        max: props.to,
+        grid: { display: false },
+        border: { color: colours.line },
+        ticks: { ...ticks, autoSkip: false },
+        afterBuildTicks: (scale) => {
+          const step = stepOf(props.from, props.to, scale.chart.width / TICK_PX);
+          scale.ticks = timeTicks(props.from, props.to, step).map((value) => ({ value }));
+        },
+        afterTickToLabelConversion: (scale) => {
+          const step = stepOf(props.from, props.to, scale.chart.width / TICK_PX);
+          for (const one of scale.ticks) one.label = tickText(one.value, step);
+        },
+      },
+      y: {
+        min: 0,
+        ...(props.max === undefined ? {} : { max: props.max }),
+        ...(props.suggestedMax === undefined ? {} : { suggestedMax: props.suggestedMax }),
+        grid: { color: colours.line },
+        border: { display: false },
+        ticks: {
+          ...ticks,
+          includeBounds: false,
+          display: props.scaleless !== true,
+          maxTicksLimit: Math.max(3, Math.round(props.height / 50)),
+          callback: (value) => tick(value, props.unit),
+        },
+        afterFit: (scale) => {
+          scale.width = AXIS_WIDTH;
+        },
+      },
+    },
+  };
+}
+
+export function TimeChart(props: TimeChartProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const chart = useRef<Chart<"line"> | null>(null);
+  const area = useSignal<Area | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const theme = shownTheme.value;
+
+  useEffect(() => {
+    if (!canvas.current) return;
+    const colours = readColours();
+    const made = new Chart<"line">(canvas.current, {
+      type: "line",
+      data: { datasets: datasetsOf(latest.current.lines ?? [], colours) },
+      options: optionsOf(latest.current, colours),
+      plugins: [
+        {
+          id: "painters",
+          afterLayout: (drawn) => {
+            const { left, right, top, bottom } = drawn.chartArea;
+            area.value = { left, right, top, bottom };
+          },
+          beforeDatasetsDraw: (drawn) => paintAll(drawn, latest.current, readColours()),
+        },
+      ],
+    });
+    chart.current = made;
+    return () => {
+      chart.current = null;
+      made.destroy();
+    };
+  }, [area]);
+
+  // Every new picture, and the same one in another theme.
+  useEffect(() => {
+    const shown = chart.current;
+    if (!shown) return;
+    const colours = readColours();
+    shown.data.datasets = datasetsOf(props.lines ?? [], colours);
+    shown.options = optionsOf(props, colours);
+    shown.update("none");
+    props.onDrawn?.();
+  }, [props, theme]);
+
+  return (
+    <div class="time-chart" style={{ height: `${props.height}px` }}>
+      <canvas ref={canvas} role="img" aria-label={props.label} />
+      <Overlay
+        area={area.value}
+        from={props.from}
+        to={props.to}
+        stepMs={props.stepMs}
+        onZoom={props.onZoom}
+        label={props.label}
+      />
+    </div>
+  );
+}
+
+function paintAll(drawn: Chart<"line">, props: TimeChartProps, colours: Colours): void {
+  const { x, y } = drawn.scales;
+  if (!x || !y) return;
+  const painting: Painting = {
+    context: drawn.ctx,
+    area: drawn.chartArea,
+    colours,
+    x: (ms) => x.getPixelForValue(ms),
+    y: (value) => y.getPixelForValue(value),
+  };
+  paintGaps(painting, props.gaps);
+  props.paint?.(painting);
+}

@@ -1,0 +1,128 @@
+// Figures as people read them. Unknown never becomes a number.
+import { isMetricName, METRICS, type MetricName, REASONS, type Reason, type Unit } from "#contract/metrics";
+
+export const UNKNOWN = "–";
+
+export interface Shown {
+  readonly text: string;
+  readonly unit: string;
+}
+
+type Value = number | string | boolean | null | undefined;
+
+const grouped = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+
+/** About three significant figures, and never 0 for something that is not 0. */
+export function formatNumber(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size >= 100) return grouped.format(value);
+  if (size >= 10) return trimmed(value, 1);
+  if (size >= 1) return trimmed(value, 2);
+  if (size >= 0.001) return trimmed(value, 3);
+  return value.toPrecision(1);
+}
+
+function trimmed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** Percent with one decimal; two figures below 0.1, so that a rare loss stays visible. */
+export function formatPercent(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 0.1) return String(Number(value.toPrecision(2)));
+  return trimmed(value, 1);
+}
+
+function scaled(value: number, base: number, units: readonly string[]): Shown {
+  let size = value;
+  let step = 0;
+  while (Math.abs(size) >= base && step < units.length - 1) {
+    size /= base;
+    step += 1;
+  }
+  return { text: formatNumber(size), unit: units[step] ?? "" };
+}
+
+const EXACT_BYTES = 65_536;
+const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+const RATES = ["B/s", "kB/s", "MB/s", "GB/s"];
+
+/** Two largest parts: "3 d 4 h", "12 min 5 s". */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86_400), "d"],
+    [Math.floor((whole % 86_400) / 3600), "h"],
+    [Math.floor((whole % 3600) / 60), "min"],
+    [whole % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return "0 s";
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(" ");
+}
+
+export function formatUnit(value: number, unit: Unit | string): Shown {
+  switch (unit) {
+    case "bytes":
+      // Packet sizes and MTUs are known by their exact bytes.
+      return Math.abs(value) < EXACT_BYTES ? { text: grouped.format(value), unit: "B" } : scaled(value, 1024, BINARY);
+    case "bytes/s":
+      return scaled(value, 1000, RATES);
+    case "%":
+      return { text: formatPercent(value), unit: "%" };
+    case "s":
+      return { text: formatDuration(value), unit: "" };
+    case "count":
+      return { text: formatNumber(value), unit: "" };
+    case "1/s":
+      return { text: formatNumber(value), unit: "/s" };
+    case "ratio":
+      return { text: formatNumber(value), unit: "×" };
+    default:
+      return { text: formatNumber(value), unit };
+  }
+}
+
+/** Value and unit of a metric; null where it is not known. */
+export function formatMetric(name: string, value: Value): Shown | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "boolean") return { text: value ? "yes" : "no", unit: "" };
+  if (typeof value === "string") return { text: value, unit: "" };
+  if (!Number.isFinite(value)) return null;
+  return formatUnit(value, isMetricName(name) ? METRICS[name].unit : "");
+}
+
+/** As one string, for tool tips and sentences. */
+export function formatText(name: string, value: Value): string {
+  const shown = formatMetric(name, value);
+  if (!shown) return UNKNOWN;
+  return shown.unit === "" ? shown.text : `${shown.text} ${shown.unit}`;
+}
+
+export const metricLabel = (name: string) => (isMetricName(name) ? METRICS[name].label : name);
+export const metricUnit = (name: MetricName): string => METRICS[name].unit;
+
+const REASON_TEXT: Record<Reason, string> = {
+  unsupported: "this host or tool does not report it",
+  no_permission: "the agent may not read it",
+  tool_missing: "the tool that measures it is not installed",
+  timeout: "it took too long",
+  dns_fail: "the name could not be resolved",
+  no_route: "there is no route to the destination",
+  refused: "it was refused",
+  not_applicable: "it does not apply here",
+  too_few_samples: "too few samples for this figure",
+  host_overloaded: "the host was too busy to measure it",
+};
+
+export function reasonText(reason: string | undefined): string {
+  const known = REASONS.find((code) => code === reason);
+  return known ? `Not known: ${REASON_TEXT[known]}` : "Not known: nothing was reported";
+}

@@ -1,0 +1,54 @@
+// What a client's figures mean: a shape, a word and a tone.
+import type { ClientStatus, FleetClient } from "#contract/api";
+import { lossLevel } from "./loss.ts";
+
+export type Tone = "ok" | "warn" | "bad" | "none";
+
+export interface Health {
+  readonly tone: Tone;
+  readonly word: string;
+  /** Sorts the worst first. */
+  readonly rank: number;
+}
+
+export const STATUS_WORD: Record<ClientStatus, string> = {
+  online: "online",
+  testing: "testing",
+  offline: "offline",
+  never_seen: "never seen",
+  pending: "pending",
+  retired: "retired",
+};
+
+const REASON_WORD: Record<string, string> = {
+  connected: "connected",
+  closed: "connection closed",
+  silent: "went silent",
+  stopped: "shut down cleanly",
+  registered: "registered, not yet connected",
+};
+
+export const statusReason = (reason: string) => REASON_WORD[reason] ?? reason.replaceAll("_", " ");
+
+export const isUp = (status: ClientStatus) => status === "online" || status === "testing";
+
+/** A client's own line: its connection, the worst of its running tests. */
+export function clientHealth(status: ClientStatus, failing: number, lossPct: number | null | undefined): Health {
+  if (status === "retired") return { tone: "none", word: "retired", rank: 5 };
+  if (status === "offline") return { tone: "none", word: "offline", rank: 1 };
+  if (!isUp(status)) return { tone: "none", word: STATUS_WORD[status], rank: 3 };
+  if (failing > 0) return { tone: "bad", word: failing === 1 ? "1 test failing" : `${failing} tests failing`, rank: 0 };
+  const level = lossLevel(lossPct);
+  if (level === "high") return { tone: "bad", word: "heavy loss", rank: 0 };
+  if (level === "mid" || level === "low") return { tone: "warn", word: "loss", rank: 2 };
+  return { tone: "ok", word: STATUS_WORD[status], rank: 4 };
+}
+
+/** A headline figure; null where it is not known. */
+export function headline(client: Pick<FleetClient, "headline">, name: string): number | null {
+  const value = client.headline[name];
+  return typeof value === "number" ? value : null;
+}
+
+export const fleetHealth = (client: FleetClient) =>
+  clientHealth(client.status, client.failing, headline(client, "ping_loss_pct"));

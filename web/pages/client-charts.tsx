@@ -1,0 +1,200 @@
+// A client's charts on one time axis: each test's latency, then the host.
+import { useMemo, useState } from "preact/hooks";
+import type { ClientDetail } from "#contract/api";
+import { CADENCE } from "#contract/limits";
+import type { HostReading, Result } from "#contract/result";
+import { idPath } from "../api.ts";
+import { LatencyChart } from "../charts/latency-chart.tsx";
+import { MetricChart } from "../charts/metric-chart.tsx";
+import { Readout } from "../charts/readout.tsx";
+import { SMOKE_METRICS } from "../charts/smoke.ts";
+import { Card } from "../parts/page.tsx";
+import { RangeButtons } from "../parts/range-buttons.tsx";
+import { Failed, Skeleton } from "../parts/states.tsx";
+import { type Point, pointOfHost, pointOfResult, pointsOfSeries, withLive } from "../state/points.ts";
+import { type SeriesData, useClientSeries } from "../state/use-client.ts";
+import { type ShownView, useView } from "../state/use-view.ts";
+import { type RangeName, rangeForAge } from "../state/view.ts";
+
+const CLIENT_RANGES: readonly RangeName[] = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
+
+interface HostChart {
+  readonly title: string;
+  readonly metrics: readonly string[];
+  readonly unit: string;
+  readonly words: readonly string[];
+}
+
+const HOST_CHARTS: readonly HostChart[] = [
+  { title: "CPU", metrics: ["cpu_percent", "cpu_iowait_pct"], unit: "%", words: ["busy", "waiting for disks"] },
+  { title: "Memory", metrics: ["memory_percent"], unit: "%", words: ["in use"] },
+  { title: "Disk", metrics: ["fs_used_pct", "disk_io_util"], unit: "%", words: ["space, fullest", "busy"] },
+  { title: "Network", metrics: ["if_rx_bytes_sec", "if_tx_bytes_sec"], unit: "bytes/s", words: ["receiving", "sending"] },
+];
+const HOST_METRICS = HOST_CHARTS.flatMap((chart) => chart.metrics);
+
+interface ClientChartsProps {
+  client: ClientDetail;
+  hosts: readonly HostReading[];
+  results: readonly Result[];
+}
+
+export function ClientCharts({ client, hosts, results }: ClientChartsProps) {
+  const shown = useView(useState(() => rangeForAge(Date.now() - Date.parse(client.created_at)))[0]);
+  return (
+    <section class="chart-block" aria-label="Charts">
+      <div class="chart-block-head">
+        <h2>Over time</h2>
+        <RangeButtons view={shown.view} ranges={CLIENT_RANGES} onRange={shown.choose} />
+      </div>
+      <Latencies client={client} results={results} shown={shown} />
+      <HostCharts client={client} hosts={hosts} shown={shown} />
+    </section>
+  );
+}
+
+type ClientTest = ClientDetail["tests"][number];
+
+function Latencies({ client, results, shown }: { client: ClientDetail; results: readonly Result[]; shown: ShownView }) {
+  const query = useClientSeries(client.id, SMOKE_METRICS, shown.view);
+  const pings = client.tests.filter((test) => test.type === "ping");
+  if (pings.length === 0) return null;
+  return (
+    <div class="multiples">
+      {pings.map((test) => (
+        <Latency
+          key={test.id}
+          test={test}
+          client={client}
+          data={query.data}
+          error={query.error}
+          results={results}
+          shown={shown}
+        />
+      ))}
+    </div>
+  );
+}
+
+interface LatencyProps {
+  test: ClientTest;
+  client: ClientDetail;
+  data: SeriesData | undefined;
+  error: unknown;
+  results: readonly Result[];
+  shown: ShownView;
+}
+
+function Latency({ test, client, data, error, results, shown }: LatencyProps) {
+  const points = useMemo(() => {
+    const stored = data
+      ? pointsOfSeries(
+          data.reply.series.filter((one) => one.test_id === test.id),
+          data.reply.resolution_s,
+          data.readAt,
+        )
+      : [];
+    return withLive(stored, results.filter((result) => result.test_id === test.id).map(pointOfResult));
+  }, [data, results, test.id]);
+  const stepMs = Math.max(test.interval_s, data?.reply.resolution_s ?? 0) * 1000;
+  const title = (
+    <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>
+      {test.destination} <span class="heading-type">· {test.type}</span>
+    </a>
+  );
+  return (
+    <Card title={title} tools={test.enabled ? undefined : <span class="chip chip-warn">paused</span>}>
+      <ChartState data={data} error={error}>
+        <LatencyChart
+          name={`${test.destination} from ${client.name}`}
+          points={points}
+          from={shown.from}
+          to={shown.to}
+          stepMs={stepMs}
+          createdAt={Date.parse(client.created_at)}
+          created="client registered"
+          height={150}
+          onZoom={shown.zoom}
+        />
+        <Readout
+          points={points}
+          stepMs={stepMs}
+          spanMs={shown.view.spanMs}
+          metrics={[
+            ["ping_rtt_median", "median"],
+            ["ping_loss_pct", "loss"],
+          ]}
+        />
+      </ChartState>
+    </Card>
+  );
+}
+
+function HostCharts({ client, hosts, shown }: { client: ClientDetail; hosts: readonly HostReading[]; shown: ShownView }) {
+  const query = useClientSeries(client.id, HOST_METRICS, shown.view);
+  const data = query.data;
+  const points = useMemo<Point[]>(() => {
+    const stored = data
+      ? pointsOfSeries(
+          data.reply.series.filter((one) => one.test_id === null),
+          data.reply.resolution_s,
+          data.readAt,
+        )
+      : [];
+    return withLive(stored, hosts.map(pointOfHost));
+  }, [data, hosts]);
+  const stepMs = Math.max(CADENCE.hostSampleS, data?.reply.resolution_s ?? 0) * 1000;
+  return (
+    <div class="multiples">
+      {HOST_CHARTS.map((chart) => (
+        <Card key={chart.title} title={chart.title} tools={<LineLegend words={chart.words} />}>
+          <ChartState data={data} error={query.error}>
+            <MetricChart
+              metrics={chart.metrics}
+              unit={chart.unit}
+              points={points}
+              from={shown.from}
+              to={shown.to}
+              stepMs={stepMs}
+              createdAt={Date.parse(client.created_at)}
+              onZoom={shown.zoom}
+              {...(chart.unit === "%" ? { suggestedMax: 10 } : {})}
+            />
+            <Readout
+              points={points}
+              stepMs={stepMs}
+              spanMs={shown.view.spanMs}
+              metrics={chart.metrics.map((metric, index) => [metric, chart.words[index] ?? metric] as const)}
+            />
+          </ChartState>
+        </Card>
+      ))}
+    </div>
+  );
+}
+
+function LineLegend({ words }: { words: readonly string[] }) {
+  return (
+    <ul class="legend">
+      {words.map((word, index) => (
+        <li>
+          <span class={`swatch-line swatch-line-${index}`} aria-hidden="true" /> {word}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function ChartState({
+  data,
+  error,
+  children,
+}: {
+  data: SeriesData | undefined;
+  error: unknown;
+  children: preact.ComponentChildren;
+}) {
+  if (data) return <>{children}</>;
+  if (error !== undefined) return <Failed what="This chart cannot be read" error={error} />;
+  return <Skeleton lines={4} label="Loading the chart" />;
+}

@@ -1,0 +1,221 @@
+// A client in tables: its tests, its host's metrics, what was rejected, what it is.
+import type { ClientDetail } from "#contract/api";
+import type { Result } from "#contract/result";
+import { idPath } from "../api.ts";
+import { now } from "../clock.ts";
+import { formatNumber } from "../format.ts";
+import { lossLevel } from "../loss.ts";
+import { Ago } from "../parts/ago.tsx";
+import { Figure, Unknown } from "../parts/figure.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { MetricGroups } from "../parts/metric-groups.tsx";
+import { Card } from "../parts/page.tsx";
+import { RESULT_TONE } from "../parts/result-table.tsx";
+import { Empty } from "../parts/states.tsx";
+import { StatusMark } from "../parts/status.tsx";
+import { agoText, fullTime, intervalText } from "../time.ts";
+import { plural } from "../verdict.ts";
+
+export function RejectedCard({ client }: { client: ClientDetail }) {
+  const { count, recent } = client.rejected;
+  if (count === 0) return null;
+  return (
+    <section class="card card-warn" data-testid="rejected-card">
+      <header class="card-head">
+        <h2>
+          <Icon name="exclamation-triangle" /> {plural(count, "result")} from this client could not be read
+        </h2>
+      </header>
+      <p class="text-secondary">
+        They were kept aside, so that nothing behind them waits. Usually the agent's version and this one differ too much.
+      </p>
+      <ul class="rejected">
+        {recent.map((item) => (
+          <li>
+            <strong>{item.reason}</strong>{" "}
+            <span class="text-secondary">
+              {item.seq === null ? "without a number" : `#${item.seq}`}, received {fullTime(Date.parse(item.received_at))}
+            </span>
+            <details>
+              <summary>What was sent</summary>
+              <pre class="raw">{item.excerpt}</pre>
+            </details>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function TestsCard({ client }: { client: ClientDetail }) {
+  return (
+    <Card title="Tests on this client">
+      {client.tests.length === 0 ? (
+        <Empty icon="activity" title="It runs no test">
+          <p>
+            <a href={`/tests/new?client=${encodeURIComponent(client.id)}`}>Create one</a>, or let a test select it by site or tag.
+          </p>
+        </Empty>
+      ) : (
+        <div class="table-scroll">
+          <table class="table table-tests">
+            <thead>
+              <tr>
+                <th scope="col">Test</th>
+                <th scope="col">Destination</th>
+                <th scope="col">Newest run</th>
+                <th scope="col" class="num">
+                  Median
+                </th>
+                <th scope="col" class="num">
+                  Loss
+                </th>
+                <th scope="col">Interval</th>
+              </tr>
+            </thead>
+            <tbody>
+              {client.tests.map((test) => (
+                <TestRow
+                  key={test.id}
+                  client={client}
+                  test={test}
+                  newest={client.latest.find((result) => result.test_id === test.id)}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+function TestRow({
+  client,
+  test,
+  newest,
+}: {
+  client: ClientDetail;
+  test: ClientDetail["tests"][number];
+  newest: Result | undefined;
+}) {
+  const loss = newest?.metrics.ping_loss_pct;
+  const why = newest ? undefined : "Not known: it has not run yet";
+  return (
+    <tr>
+      <td>
+        <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>{test.name}</a>
+      </td>
+      <td>{test.destination}</td>
+      <td>
+        {newest ? (
+          <span class="run-state">
+            <StatusMark tone={RESULT_TONE[newest.status]} word={newest.error?.message ?? newest.status} />{" "}
+            <span class="text-secondary">
+              <Ago at={newest.started_at} />
+            </span>
+          </span>
+        ) : (
+          <span class="text-secondary">none yet</span>
+        )}
+      </td>
+      <td class="num">
+        <Figure
+          name="ping_rtt_median"
+          value={newest?.metrics.ping_rtt_median}
+          reason={newest?.reasons.ping_rtt_median}
+          why={why}
+        />
+      </td>
+      <td class={`num loss-text-${lossLevel(typeof loss === "number" ? loss : null)}`}>
+        <Figure name="ping_loss_pct" value={loss} reason={newest?.reasons.ping_loss_pct} why={why} />
+      </td>
+      <td>
+        {intervalText(test.interval_s)}
+        {!test.enabled && <span class="chip chip-warn chip-small">paused</span>}
+      </td>
+    </tr>
+  );
+}
+
+export function HostCard({ client }: { client: ClientDetail }) {
+  const host = client.host;
+  return (
+    <Card
+      title="Host and agent"
+      tools={host && <span class="text-secondary small">sampled {agoText(Date.parse(host.started_at), now.value)}</span>}
+    >
+      {host ? (
+        <>
+          <MetricGroups metrics={host.metrics} reasons={host.reasons} />
+          {Object.keys(host.detail).length > 0 && (
+            <details class="card-details">
+              <summary>Every file system, device and interface</summary>
+              <pre class="raw">{JSON.stringify(host.detail, null, 1)}</pre>
+            </details>
+          )}
+        </>
+      ) : (
+        <Empty icon="hourglass-split" title="No host sample yet">
+          <p>The agent sends its first one within a minute of starting.</p>
+        </Empty>
+      )}
+    </Card>
+  );
+}
+
+export function ClientFacts({ client }: { client: ClientDetail }) {
+  const { platform, edge } = client;
+  const facts: [string, string | null][] = [
+    ["Client id", client.id],
+    ["Agent version", client.version],
+    ["System", [platform.os, platform.release, platform.arch].filter(Boolean).join(" ")],
+    ["Host name", platform.hostname],
+    ["Node", platform.node],
+    ["Address seen by the edge", edge?.ip ?? null],
+    ["Network (AS)", edge?.asn == null ? null : `AS${edge.asn}`],
+    ["Country", edge?.country ?? null],
+    ["Edge location", edge?.colo ?? null],
+    ["Clock against the edge", client.clock_offset_ms === null ? null : `${formatNumber(client.clock_offset_ms)} ms`],
+    ["Newest number stored", String(client.last_seq)],
+    ["Registered", fullTime(Date.parse(client.created_at))],
+  ];
+  return (
+    <div class="card-pair">
+      <Card title="About">
+        <dl class="facts">
+          {facts.map(([label, value]) => (
+            <div>
+              <dt>{label}</dt>
+              <dd>{value ? value : <Unknown why="Not known: it was not reported, or the edge cannot see it here" />}</dd>
+            </div>
+          ))}
+        </dl>
+      </Card>
+      <Card title="What it can measure with">
+        <Capabilities capabilities={client.capabilities} />
+      </Card>
+    </div>
+  );
+}
+
+function Capabilities({ capabilities }: Pick<ClientDetail, "capabilities">) {
+  const entries = Object.entries(capabilities);
+  if (entries.length === 0) return <p class="text-secondary">It has not reported its tools yet.</p>;
+  return (
+    <dl class="facts">
+      {entries.map(([tool, found]) => (
+        <div>
+          <dt>{tool}</dt>
+          <dd>
+            {found === null || found === false ? (
+              <StatusMark tone="none" word="missing" />
+            ) : (
+              <StatusMark tone="ok" word={found === true ? "yes" : found} />
+            )}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

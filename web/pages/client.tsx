@@ -1,0 +1,173 @@
+// One client: who it is, how it is, and what it measures.
+
+import { useState } from "preact/hooks";
+import { useRoute } from "preact-iso";
+import type { ClientDetail } from "#contract/api";
+import { now } from "../clock.ts";
+import { clientHealth, isUp, statusReason } from "../health.ts";
+import { Ago } from "../parts/ago.tsx";
+import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Page, VerdictLine } from "../parts/page.tsx";
+import { Empty, Failed, Skeleton, Stale } from "../parts/states.tsx";
+import { Shape } from "../parts/status.tsx";
+import { canWrite, isAdmin } from "../session.ts";
+import { type LiveClient, useClient } from "../state/use-client.ts";
+import { agoText, sinceText } from "../time.ts";
+import { clientVerdict } from "../verdict.ts";
+import { ClientCharts } from "./client-charts.tsx";
+import { DeleteClient, EditClient, RetireClient } from "./client-dialogs.tsx";
+import { ClientFacts, HostCard, RejectedCard, TestsCard } from "./client-facts.tsx";
+
+export function ClientPage() {
+  const { params } = useRoute();
+  const id = params.id ?? "";
+  return <OneClient key={id} id={id} />;
+}
+
+function OneClient({ id }: { id: string }) {
+  const data = useClient(id);
+  if (data.gone) {
+    return (
+      <Page title="Client">
+        <div class="card">
+          <Empty icon="hdd-network" title="This client was deleted">
+            <p>
+              <a href="/">Back to the fleet</a>
+            </p>
+          </Empty>
+        </div>
+      </Page>
+    );
+  }
+  if (!data.client) {
+    return (
+      <Page title="Client">
+        {data.error === undefined ? (
+          <div class="card">
+            <Skeleton lines={8} label="Loading the client" />
+          </div>
+        ) : (
+          <Failed what="This client cannot be shown" error={data.error} retry={data.reload} />
+        )}
+      </Page>
+    );
+  }
+  return <Loaded client={data.client} data={data} />;
+}
+
+function healthOf(client: ClientDetail) {
+  const failing = client.latest.filter((result) => result.status === "failed").length;
+  const losses = client.latest.map((result) => result.metrics.ping_loss_pct).filter((loss) => typeof loss === "number");
+  return clientHealth(client.status, failing, losses.length > 0 ? Math.max(...losses) : null);
+}
+
+function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
+  const health = healthOf(client);
+  const heading = (
+    <>
+      <Shape tone={health.tone} /> {client.name} <span class="heading-type">{health.word}</span>
+    </>
+  );
+  const chips = (
+    <>
+      {client.site && <span class="chip">{client.site}</span>}
+      {Object.entries(client.tags).map(([key, value]) => (
+        <span class="chip">{value === "" ? key : `${key}=${value}`}</span>
+      ))}
+    </>
+  );
+  return (
+    <Page
+      title={client.name}
+      heading={heading}
+      chips={chips}
+      actions={<Actions client={client} reload={data.reload} />}
+      live={data.live}
+    >
+      {data.error !== undefined && <Stale error={data.error} retry={data.reload} />}
+      <VerdictLine verdict={clientVerdict(client, now.value)} />
+      <RejectedCard client={client} />
+      <Strip client={client} />
+      <ClientCharts client={client} hosts={data.hosts} results={data.results} />
+      <TestsCard client={client} />
+      <HostCard client={client} />
+      <ClientFacts client={client} />
+    </Page>
+  );
+}
+
+function Strip({ client }: { client: ClientDetail }) {
+  const host = client.host;
+  const why = host ? undefined : "Not known: no host sample has arrived yet";
+  const figure = (name: string, label: string) => (
+    <KeyFigure name={name} label={label} value={host?.metrics[name]} reason={host?.reasons[name]} why={why} />
+  );
+  const since = Date.parse(client.status_since);
+  return (
+    <KeyStrip label="Key figures">
+      <div class="key-figure">
+        <div class="key-value">
+          {isUp(client.status) ? (
+            agoText(since, now.value).replace(" ago", "")
+          ) : (
+            <Ago at={client.last_seen_at} why="It has never been heard" />
+          )}
+        </div>
+        <div class="key-label">
+          {isUp(client.status)
+            ? `online since ${sinceText(since, now.value)}`
+            : `last heard, ${statusReason(client.status_reason)}`}
+        </div>
+      </div>
+      {figure("cpu_percent", "CPU busy")}
+      {figure("memory_percent", "memory in use")}
+      {figure("fs_used_pct", "fullest disk")}
+      {figure("if_rx_bytes_sec", "receiving")}
+      {figure("if_tx_bytes_sec", "sending")}
+      {figure("uptime_s", "host uptime")}
+      <div class="key-figure">
+        <div class={`key-value${client.outbox.dropped > 0 ? " text-bad" : ""}`}>{client.outbox.depth}</div>
+        <div class="key-label">results waiting{client.outbox.dropped > 0 && `, ${client.outbox.dropped} lost`}</div>
+      </div>
+    </KeyStrip>
+  );
+}
+
+function Actions({ client, reload }: { client: ClientDetail; reload: () => void }) {
+  const [open, setOpen] = useState<"edit" | "retire" | "delete" | null>(null);
+  const close = () => setOpen(null);
+  const done = () => {
+    close();
+    reload();
+  };
+  if (!canWrite.value) return null;
+  return (
+    <div class="actions">
+      <a class="btn btn-sm btn-primary" href={`/tests/new?client=${encodeURIComponent(client.id)}`}>
+        <Icon name="plus-lg" /> New test
+      </a>
+      <button type="button" class="btn btn-sm btn-outline-secondary" onClick={() => setOpen("edit")}>
+        <Icon name="pencil" /> Edit
+      </button>
+      {client.status !== "retired" && (
+        <button type="button" class="btn btn-sm btn-outline-secondary" onClick={() => setOpen("retire")}>
+          Retire
+        </button>
+      )}
+      {isAdmin.value && (
+        <button
+          type="button"
+          class="btn btn-sm btn-outline-secondary"
+          aria-label="Delete this client"
+          onClick={() => setOpen("delete")}
+        >
+          <Icon name="trash" />
+        </button>
+      )}
+      {open === "edit" && <EditClient client={client} onClose={close} onDone={done} />}
+      {open === "retire" && <RetireClient client={client} onClose={close} onDone={done} />}
+      {open === "delete" && <DeleteClient client={client} onClose={close} />}
+    </div>
+  );
+}

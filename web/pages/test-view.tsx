@@ -1,0 +1,173 @@
+// A test as one client measures it: verdict, figures, charts, results.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import type { LiveFrame, TestDetail } from "#contract/api";
+import type { Result } from "#contract/result";
+import { Readout } from "../charts/readout.tsx";
+import { formatPercent, formatText } from "../format.ts";
+import { isUp, STATUS_WORD, statusReason } from "../health.ts";
+import { lossLevel } from "../loss.ts";
+import { panelOf } from "../panels/index.ts";
+import type { Panel } from "../panels/panel.ts";
+import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
+import { Card, Page, VerdictLine } from "../parts/page.tsx";
+import { RangeButtons } from "../parts/range-buttons.tsx";
+import { ResultTable } from "../parts/result-table.tsx";
+import { Failed, Skeleton, Stale } from "../parts/states.tsx";
+import { useTestData } from "../state/use-test-data.ts";
+import { useView } from "../state/use-view.ts";
+import { type RangeName, rangeForAge } from "../state/view.ts";
+import { intervalText } from "../time.ts";
+import { testVerdict } from "../verdict.ts";
+import { TestChips } from "./test.tsx";
+
+const TEST_RANGES: readonly RangeName[] = ["5m", "15m", "1h", "24h", "7d", "30d"];
+
+type TestClient = TestDetail["clients"][number];
+
+interface TestViewProps {
+  test: TestDetail;
+  client: TestClient;
+  heading: ComponentChildren;
+  actions: ComponentChildren;
+  tabs: ComponentChildren;
+  reload: () => void;
+}
+
+export function TestView({ test, client, heading, actions, tabs }: TestViewProps) {
+  const createdAt = Date.parse(test.created_at);
+  const [first] = useState(() => rangeForAge(Date.now() - createdAt));
+  const shown = useView(first);
+  const [status, setStatus] = useState({ status: client.status, reason: "" });
+  const [running, setRunning] = useState(false);
+  const panel = panelOf(test.type);
+  const onFrame = (frame: LiveFrame) => {
+    if (frame.type === "status") setStatus({ status: frame.status, reason: frame.status_reason });
+    if (frame.type === "snapshot" && frame.client) setStatus({ status: frame.client.status, reason: frame.client.status_reason });
+    if (frame.type === "progress" && frame.test_id === test.id) setRunning(frame.state !== "finished");
+    if (frame.type === "result" && frame.result?.test_id === test.id) setRunning(false);
+  };
+  const data = useTestData({
+    testId: test.id,
+    clientId: client.id,
+    intervalS: test.interval_s,
+    metrics: panel.metrics,
+    view: shown.view,
+    onFrame,
+  });
+  const newest = data.results[0];
+  const chips = (
+    <>
+      {newest && <LossChip result={newest} />}
+      <TestChips test={test} />
+      {running && <span class="chip chip-live">measuring…</span>}
+    </>
+  );
+  const charts = {
+    type: test.type,
+    name: `${test.destination} from ${client.name}`,
+    points: data.points,
+    stepMs: data.stepMs,
+    createdAt,
+    onZoom: shown.zoom,
+  };
+  const lastPoint = data.points.at(-1);
+  const to = shown.view.kind === "range" ? Math.max(shown.to, lastPoint?.end ?? 0) : shown.to;
+  const props = { ...charts, from: shown.from, to };
+  return (
+    <Page title={test.name} heading={heading} chips={chips} actions={actions} live={data.live}>
+      {tabs}
+      {data.error !== undefined && data.results.length > 0 && <Stale error={data.error} retry={data.reload} />}
+      {newest ? (
+        <VerdictLine verdict={testVerdict(newest, client.name)} />
+      ) : (
+        <Waiting test={test} client={client} state={status} loading={data.loading} error={data.error} retry={data.reload} />
+      )}
+      {newest && <Figures result={newest} panel={panel} interval={test.interval_s} />}
+      <Card title={panel.chartTitle} tools={<RangeButtons view={shown.view} ranges={TEST_RANGES} onRange={shown.choose} />}>
+        <panel.Main {...props} />
+        <footer class="chart-foot">
+          {panel.Legend && <panel.Legend />}
+          <Readout points={data.points} stepMs={data.stepMs} spanMs={shown.view.spanMs} metrics={panel.columns} />
+        </footer>
+      </Card>
+      {panel.Rest && <panel.Rest {...props} />}
+      {data.results.length > 0 && (
+        <Card title="Recent results">
+          <ResultTable results={data.results} columns={panel.columns} older={data.older} />
+        </Card>
+      )}
+    </Page>
+  );
+}
+
+function LossChip({ result }: { result: Result }) {
+  if (result.status === "failed") return <span class="chip chip-bad">failed</span>;
+  const loss = result.metrics.ping_loss_pct;
+  if (typeof loss !== "number") return null;
+  const tone = { unknown: "", none: "", low: "chip-warn", mid: "chip-warn", high: "chip-bad" }[lossLevel(loss)];
+  return <span class={`chip ${tone}`}>{formatText("ping_loss_pct", loss)} loss</span>;
+}
+
+function Figures({ result, panel, interval }: { result: Result; panel: Panel; interval: number }) {
+  const { metrics, reasons } = result;
+  const low = metrics.ping_loss_ci_low;
+  const high = metrics.ping_loss_ci_high;
+  const range =
+    typeof low === "number" && typeof high === "number" ? `, 95 %: ${formatPercent(low)}–${formatPercent(high)} %` : "";
+  return (
+    <KeyStrip label={`Newest run; one every ${intervalText(interval)}`}>
+      {panel.figures.map(({ metric, label }) => (
+        <KeyFigure
+          name={metric}
+          value={metrics[metric]}
+          reason={reasons[metric]}
+          {...(label ? { label } : {})}
+          tone={metric === "ping_loss_pct" ? toneOfLoss(metrics[metric]) : undefined}
+          note={
+            metric === "ping_loss_pct"
+              ? range
+              : metric === "ping_received"
+                ? ` of ${formatText("ping_sent", metrics.ping_sent)} sent`
+                : undefined
+          }
+        />
+      ))}
+    </KeyStrip>
+  );
+}
+
+function toneOfLoss(value: unknown): string | undefined {
+  const level = lossLevel(typeof value === "number" ? value : null);
+  if (level === "high") return "bad";
+  return level === "low" || level === "mid" ? "warn" : undefined;
+}
+
+interface WaitingProps {
+  test: TestDetail;
+  client: TestClient;
+  state: { status: TestClient["status"]; reason: string };
+  loading: boolean;
+  error: unknown;
+  retry: () => void;
+}
+
+/** Before the first result: what is happening, and why nothing may come. */
+function Waiting({ test, client, state, loading, error, retry }: WaitingProps) {
+  if (error !== undefined) return <Failed what="The results cannot be read" error={error} retry={retry} />;
+  if (loading) return <Skeleton lines={1} label="Loading results" />;
+  const why = !test.enabled
+    ? "The test is paused; resume it to measure."
+    : isUp(state.status)
+      ? `The agent has its instruction and measures every ${intervalText(test.interval_s)}; the first run appears here by itself.`
+      : `${client.name} is ${STATUS_WORD[state.status]}${state.reason ? ` (${statusReason(state.reason)})` : ""}; it measures when it is back.`;
+  return (
+    <section class="card waiting" role="status">
+      <span class={`pulse${test.enabled && isUp(state.status) ? " pulse-on" : ""}`} aria-hidden="true" />
+      <div>
+        <strong>Waiting for the first result from {client.name}</strong>
+        <p>{why}</p>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,118 @@
+// One test: which clients run it, and what the chosen one measures.
+import { useLocation, useRoute } from "preact-iso";
+import { type Test, type TestDetail, testDetailSchema } from "#contract/api";
+import { get, idPath } from "../api.ts";
+import { clientHealth } from "../health.ts";
+import { useQuery } from "../hooks.ts";
+import { withQuery } from "../navigate.ts";
+import { Page } from "../parts/page.tsx";
+import { Empty, Failed, Skeleton } from "../parts/states.tsx";
+import { Shape } from "../parts/status.tsx";
+import { intervalText } from "../time.ts";
+import { TestActions } from "./test-actions.tsx";
+import { TestView } from "./test-view.tsx";
+
+export function TestPage() {
+  const { params, query } = useRoute();
+  const id = params.id ?? "";
+  const detail = useQuery(`test ${id}`, (signal) => get(`/tests${idPath(id)}`, testDetailSchema, signal));
+  const test = detail.data;
+  if (!test) {
+    return (
+      <Page title="Test">
+        {detail.error ? (
+          <Failed what="This test cannot be shown" error={detail.error} retry={detail.reload} />
+        ) : (
+          <div class="card">
+            <Skeleton lines={6} label="Loading the test" />
+          </div>
+        )}
+      </Page>
+    );
+  }
+  const client = test.clients.find((one) => one.id === query.client) ?? test.clients.find((one) => one.latest) ?? test.clients[0];
+  const heading = (
+    <>
+      {client && (
+        <>
+          <a class="crumb" href={`/clients${idPath(client.id)}`}>
+            {client.name}
+          </a>
+          <span class="crumb-arrow"> › </span>
+        </>
+      )}
+      {test.destination} <span class="heading-type">· {test.type}</span>
+    </>
+  );
+  const actions = <TestActions test={test} onChange={detail.reload} />;
+  if (client) {
+    const tabs = test.clients.length > 1 ? <ClientTabs test={test} shown={client.id} /> : null;
+    return (
+      <TestView
+        key={`${test.id} ${client.id}`}
+        test={test}
+        client={client}
+        heading={heading}
+        actions={actions}
+        tabs={tabs}
+        reload={detail.reload}
+      />
+    );
+  }
+  return (
+    <Page title={test.name} heading={heading} chips={<TestChips test={test} />} actions={actions}>
+      <div class="card">
+        <Empty icon="hdd-network" title="No client runs this test">
+          <p>
+            {test.selector
+              ? "No client matches its selector yet; one that does will start by itself."
+              : "Edit the test and choose the clients that shall run it."}
+          </p>
+        </Empty>
+      </div>
+    </Page>
+  );
+}
+
+/** "every 10 s · 64 B · IPv4": only what the test itself says. */
+export function TestChips({ test }: { test: Test }) {
+  const version = test.params.ip_version;
+  const parts = [
+    `every ${intervalText(test.interval_s)}`,
+    test.packet_size === null ? null : `${test.packet_size} B`,
+    typeof version === "number" ? `IPv${version}` : null,
+  ].filter((part) => part !== null);
+  return (
+    <>
+      <span class="chip">{parts.join(" · ")}</span>
+      {!test.enabled && <span class="chip chip-warn">paused</span>}
+    </>
+  );
+}
+
+function ClientTabs({ test, shown }: { test: TestDetail; shown: string }) {
+  const { path, query } = useLocation();
+  return (
+    <nav class="client-tabs" aria-label="Clients that run this test">
+      {test.clients.map((client) => {
+        const loss = client.latest?.metrics.ping_loss_pct;
+        const health = clientHealth(
+          client.status,
+          client.latest?.status === "failed" ? 1 : 0,
+          typeof loss === "number" ? loss : null,
+        );
+        return (
+          <a
+            class="client-tab"
+            href={withQuery(path, query, { client: client.id })}
+            aria-current={client.id === shown ? "true" : undefined}
+            title={health.word}
+          >
+            <Shape tone={health.tone} /> {client.name}
+            <span class="visually-hidden"> {health.word}</span>
+          </a>
+        );
+      })}
+    </nav>
+  );
+}

@@ -1,0 +1,62 @@
+// A figure with its unit, or a dash that says why there is none.
+import type { ComponentChildren } from "preact";
+import { formatMetric, metricLabel, reasonText, UNKNOWN } from "../format.ts";
+
+type Value = number | string | boolean | null | undefined;
+
+export function Unknown({ why }: { why: string }) {
+  return (
+    <span class="unknown" title={why}>
+      <span aria-hidden="true">{UNKNOWN}</span>
+      <span class="visually-hidden">{why}</span>
+    </span>
+  );
+}
+
+interface FigureProps {
+  name: string;
+  value: Value;
+  reason?: string | undefined;
+  /** Said instead of the reason's text. */
+  why?: string | undefined;
+}
+
+export function Figure({ name, value, reason, why }: FigureProps) {
+  const shown = formatMetric(name, value);
+  if (!shown) return <Unknown why={why ?? reasonText(reason)} />;
+  return (
+    <span class="figure">
+      {shown.text}
+      {shown.unit !== "" && <span class="unit"> {shown.unit}</span>}
+    </span>
+  );
+}
+
+interface KeyFigureProps extends FigureProps {
+  label?: string;
+  tone?: string | undefined;
+  note?: ComponentChildren;
+}
+
+/** One cell of the strip at a page's top. */
+export function KeyFigure({ label, tone, note, ...figure }: KeyFigureProps) {
+  return (
+    <div class="key-figure">
+      <div class={`key-value${tone ? ` text-${tone}` : ""}`}>
+        <Figure {...figure} />
+      </div>
+      <div class="key-label">
+        {label ?? metricLabel(figure.name)}
+        {note}
+      </div>
+    </div>
+  );
+}
+
+export function KeyStrip({ children, label }: { children: ComponentChildren; label: string }) {
+  return (
+    <section class="card key-strip" aria-label={label}>
+      {children}
+    </section>
+  );
+}

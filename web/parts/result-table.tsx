@@ -1,0 +1,164 @@
+// Recent results, newest first; a row opens to everything that run measured.
+import { Fragment } from "preact";
+import { useState } from "preact/hooks";
+import type { Result, Status } from "#contract/result";
+import { metricLabel } from "../format.ts";
+import type { Tone } from "../health.ts";
+import { lossLevel } from "../loss.ts";
+import { clockTime, dateText, fullTime } from "../time.ts";
+import { Figure } from "./figure.tsx";
+import { Icon } from "./icon.tsx";
+import { MetricGroups } from "./metric-groups.tsx";
+import { StatusMark } from "./status.tsx";
+
+export const RESULT_TONE: Record<Status, Tone> = { ok: "ok", partial: "warn", failed: "bad" };
+
+const FIRST_ROWS = 15;
+const MORE_ROWS = 50;
+
+interface ResultTableProps {
+  results: readonly Result[];
+  /** Metric and column heading. */
+  columns: readonly (readonly [string, string])[];
+  older: (() => void) | null;
+}
+
+export function ResultTable({ results, columns, older }: ResultTableProps) {
+  const [open, setOpen] = useState<string | null>(null);
+  const [rows, setRows] = useState(FIRST_ROWS);
+  const more = () => {
+    if (rows >= results.length) older?.();
+    setRows(rows + MORE_ROWS);
+  };
+  return (
+    <>
+      <div class="table-scroll">
+        <table class="table table-results">
+          <thead>
+            <tr>
+              <th scope="col">Started</th>
+              <th scope="col">Status</th>
+              {columns.map(([metric, word]) => (
+                <th scope="col" class="num" title={metricLabel(metric)}>
+                  {word}
+                </th>
+              ))}
+              <th scope="col">Address</th>
+              <th scope="col">
+                <span class="visually-hidden">Details</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {results.slice(0, rows).map((result) => (
+              <Fragment key={result.id}>
+                <ResultRow
+                  result={result}
+                  columns={columns}
+                  open={open === result.id}
+                  toggle={() => setOpen(open === result.id ? null : result.id)}
+                />
+                {open === result.id && (
+                  <tr class="result-open">
+                    <td colSpan={columns.length + 4}>
+                      <ResultDetail result={result} />
+                    </td>
+                  </tr>
+                )}
+              </Fragment>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {(older || rows < results.length) && (
+        <button type="button" class="btn btn-sm btn-outline-secondary table-more" onClick={more}>
+          Show older results
+        </button>
+      )}
+    </>
+  );
+}
+
+interface ResultRowProps {
+  result: Result;
+  columns: ResultTableProps["columns"];
+  open: boolean;
+  toggle: () => void;
+}
+
+function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
+  const started = Date.parse(result.started_at);
+  const today = new Date(started).toDateString() === new Date().toDateString();
+  return (
+    <tr class="result-row">
+      <td title={fullTime(started)} class="text-nowrap">
+        {!today && <span class="text-secondary">{dateText(started)} </span>}
+        {clockTime(started)}
+        {result.run_id && <span class="chip chip-small">run now</span>}
+      </td>
+      <td>
+        <StatusMark
+          tone={RESULT_TONE[result.status]}
+          word={result.error ? result.error.code.replaceAll("_", " ") : result.status}
+        />
+      </td>
+      {columns.map(([metric]) => (
+        <td
+          class={`num${metric === "ping_loss_pct" ? ` loss-text-${lossLevel(Number(result.metrics[metric] ?? Number.NaN))}` : ""}`}
+        >
+          <Figure name={metric} value={result.metrics[metric]} reason={result.reasons[metric]} />
+        </td>
+      ))}
+      <td class="text-secondary">{result.address ?? "–"}</td>
+      <td class="num">
+        <button
+          type="button"
+          class="btn-icon"
+          aria-expanded={open}
+          aria-label={`Details of the run at ${clockTime(started)}`}
+          onClick={toggle}
+        >
+          <Icon name={open ? "chevron-down" : "chevron-right"} />
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+const SOURCE_TEXT: Record<string, string> = {
+  target: "the destination's side",
+  network: "the network",
+  resolver: "name resolution",
+  agent: "the agent itself",
+  tool: "the measuring tool",
+};
+
+function ResultDetail({ result }: { result: Result }) {
+  const detail = Object.keys(result.detail).length > 0;
+  return (
+    <div class="result-detail">
+      {result.error && (
+        <p class="result-error">
+          <strong>{result.error.message}</strong> <span class="text-secondary">Cause: {SOURCE_TEXT[result.error.source]}.</span>
+        </p>
+      )}
+      <MetricGroups metrics={result.metrics} reasons={result.reasons} />
+      <p class="text-secondary small">
+        Result {result.id}, took {Math.round(result.duration_ms)} ms, received {fullTime(Date.parse(result.received_at))}
+        {result.flags.length > 0 && `, flags: ${result.flags.join(", ")}`}
+      </p>
+      {result.host && (
+        <details>
+          <summary>The host at that time</summary>
+          <MetricGroups metrics={result.host} reasons={{}} />
+        </details>
+      )}
+      {detail && (
+        <details>
+          <summary>Raw detail</summary>
+          <pre class="raw">{JSON.stringify(result.detail, null, 1)}</pre>
+        </details>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,162 @@
+// The test form as data: what was typed, the request it makes, and every field that is wrong.
+import { z } from "zod";
+import { createTestSchema, type Selector, type Test } from "#contract/api";
+import { LIMITS } from "#contract/limits";
+import { type FieldError, fieldErrors } from "#contract/problem";
+import { checkTest, isTestTypeName, type TestTypeName, testType } from "#contract/test-types/index";
+import { fieldMap } from "../problem.ts";
+import { tagsFromText, tagsText } from "../tags.ts";
+
+export const TARGETS = ["clients", "all", "site", "tags"] as const;
+export type Target = (typeof TARGETS)[number];
+
+export interface TestForm {
+  name: string;
+  type: TestTypeName;
+  destination: string;
+  interval: string;
+  packetSize: string;
+  /** The type's other parameters as typed; empty takes the default. */
+  params: Record<string, string>;
+  target: Target;
+  clientIds: string[];
+  site: string;
+  tags: string;
+}
+
+/** A parameter of a type, read from its schema. */
+export interface ParamField {
+  readonly name: string;
+  readonly label: string;
+  readonly hint: string;
+  readonly kind: "number" | "choice" | "switch" | "text";
+  readonly fallback: string;
+  readonly choices: readonly string[];
+}
+
+const propertySchema = z.object({
+  type: z.string().optional(),
+  description: z.string().optional(),
+  default: z.unknown().optional(),
+  anyOf: z.array(z.object({ const: z.unknown() })).optional(),
+  enum: z.array(z.unknown()).optional(),
+});
+const objectSchema = z.object({ properties: z.record(z.string(), propertySchema).default({}) });
+
+const LABELS: Record<string, string> = { ip_version: "IP version", dscp: "DSCP", df: "Don't fragment" };
+
+function labelOf(name: string): string {
+  const words = name.replaceAll("_", " ");
+  return LABELS[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Fields of a type's parameters, except the packet size, which has its own place in the form. */
+export function paramFields(type: TestTypeName): ParamField[] {
+  const { properties } = objectSchema.parse(z.toJSONSchema(testType(type).params, { io: "input" }));
+  return Object.entries(properties)
+    .filter(([name]) => name !== "packet_size")
+    .map(([name, property]) => {
+      const choices = (property.enum ?? property.anyOf?.map((one) => one.const) ?? []).map(String);
+      const numeric = property.type === "number" || property.type === "integer";
+      const kind = choices.length > 0 ? "choice" : property.type === "boolean" ? "switch" : numeric ? "number" : "text";
+      const fallback = property.default === undefined ? "" : String(property.default);
+      return { name, label: labelOf(name), hint: property.description ?? "", kind, fallback, choices };
+    });
+}
+
+export const hasPacketSize = (type: TestTypeName) => Object.hasOwn(testType(type).params.shape, "packet_size");
+
+export function emptyForm(clientIds: string[]): TestForm {
+  const type: TestTypeName = "ping";
+  return {
+    name: "",
+    type,
+    destination: "",
+    interval: String(testType(type).default_interval_s),
+    packetSize: String(LIMITS.packetSizeDefault),
+    params: {},
+    target: "clients",
+    clientIds,
+    site: "",
+    tags: "",
+  };
+}
+
+export function formOfTest(test: Test): TestForm {
+  const type = isTestTypeName(test.type) ? test.type : "ping";
+  const own = Object.entries(test.params).filter(([name]) => name !== "packet_size");
+  const selector = test.selector;
+  const target: Target = !selector ? "clients" : selector.all ? "all" : selector.tags ? "tags" : "site";
+  return {
+    name: test.name,
+    type,
+    destination: test.destination,
+    interval: String(test.interval_s),
+    packetSize: String(test.packet_size ?? LIMITS.packetSizeDefault),
+    params: Object.fromEntries(own.map(([name, value]) => [name, String(value)])),
+    target,
+    clientIds: test.client_ids,
+    site: selector?.site ?? "",
+    tags: tagsText(selector?.tags ?? {}),
+  };
+}
+
+/** A typed number; text that is none stays text, so that the schema says what is wrong. */
+function numberFrom(text: string): number | string | undefined {
+  if (text.trim() === "") return undefined;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : text;
+}
+
+function paramsOf(form: TestForm): Record<string, unknown> {
+  const params: Record<string, unknown> = {};
+  for (const field of paramFields(form.type)) {
+    const text = form.params[field.name] ?? "";
+    if (text === "" || (field.kind === "switch" && text === "false")) continue;
+    params[field.name] = field.kind === "switch" ? true : field.kind === "text" ? text : numberFrom(text);
+  }
+  return params;
+}
+
+function selectorOf(form: TestForm): Selector | null {
+  if (form.target === "all") return { all: true };
+  if (form.target === "site") return { site: form.site };
+  return form.target === "tags" ? { tags: tagsFromText(form.tags) } : null;
+}
+
+export function bodyOf(form: TestForm) {
+  return {
+    name: form.name.trim() === "" ? `${form.destination.trim()} ${form.type}`.trim() : form.name,
+    type: form.type,
+    destination: form.destination,
+    interval_s: numberFrom(form.interval),
+    ...(hasPacketSize(form.type) ? { packet_size: numberFrom(form.packetSize) } : {}),
+    params: paramsOf(form),
+    client_ids: form.target === "clients" ? form.clientIds : [],
+    selector: selectorOf(form),
+  };
+}
+
+/** Every field that is wrong, by path; the same schemas the server uses. */
+export function errorsOf(form: TestForm): Record<string, string> {
+  const body = bodyOf(form);
+  const errors: FieldError[] = [];
+  const parsed = createTestSchema.safeParse(body);
+  if (!parsed.success) errors.push(...fieldErrors(parsed.error));
+  const size = typeof body.packet_size === "number" ? { packet_size: body.packet_size } : {};
+  const interval = typeof body.interval_s === "number" ? body.interval_s : undefined;
+  const checked = checkTest(form.type, form.destination, { ...body.params, ...size }, interval);
+  if (!checked.ok) errors.push(...checked.errors);
+  if (form.target === "clients" && form.clientIds.length === 0)
+    errors.push({ path: "client_ids", message: "names no client; choose at least one" });
+  if (form.target === "site" && form.site.trim() === "") errors.push({ path: "selector", message: "names no site" });
+  if (form.target === "tags" && Object.keys(tagsFromText(form.tags)).length === 0)
+    errors.push({ path: "selector", message: "names no tag" });
+  return byPath(errors);
+}
+
+/** First message of each path. */
+export function byPath(errors: readonly FieldError[]): Record<string, string> {
+  const parts = ["selector", "client_ids"];
+  return fieldMap(errors.map(({ path, message }) => ({ path: parts.find((part) => path.startsWith(part)) ?? path, message })));
+}

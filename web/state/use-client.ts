@@ -1,0 +1,98 @@
+// One client, live, with its host samples and results as points for charts.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type ClientDetail, clientDetailSchema, type LiveFrame, type SeriesReply, seriesSchema } from "#contract/api";
+import type { HostReading, Result } from "#contract/result";
+import { get, idPath, queryString } from "../api.ts";
+import { type Query, useLive, useQuery } from "../hooks.ts";
+import type { LiveState } from "../live.ts";
+import { ApiError } from "../problem.ts";
+import { applyClientFrame } from "./client.ts";
+import { mergeResults } from "./results.ts";
+import { bounds, type View } from "./view.ts";
+
+const POINTS = 400;
+const REFRESH_MS = 60_000;
+const LIVE_KEPT = 2000;
+
+export interface LiveClient {
+  readonly client: ClientDetail | undefined;
+  readonly error: unknown;
+  readonly live: LiveState;
+  readonly gone: boolean;
+  readonly hosts: readonly HostReading[];
+  readonly results: readonly Result[];
+  readonly reload: () => void;
+}
+
+interface Arrived {
+  readonly base: ClientDetail | undefined;
+  readonly client: ClientDetail | undefined;
+}
+
+export function mergeHosts(known: readonly HostReading[], host: HostReading): HostReading[] {
+  return [...known.filter((one) => one.seq !== host.seq), host].sort((a, b) => a.seq - b.seq).slice(-LIVE_KEPT);
+}
+
+/** Rendered with the client's id as its key, so that nothing of another client remains. */
+export function useClient(id: string): LiveClient {
+  const query = useQuery(`client ${id}`, (signal) => get(`/clients${idPath(id)}`, clientDetailSchema, signal));
+  const [arrived, setArrived] = useState<Arrived>({ base: undefined, client: undefined });
+  const [hosts, setHosts] = useState<HostReading[]>([]);
+  const [results, setResults] = useState<Result[]>([]);
+  const [gone, setGone] = useState(false);
+  const base = query.data;
+  // Frames may arrive before the first answer; they are laid over it then.
+  const early = useRef<LiveFrame[]>([]);
+  const start = useMemo(() => (base ? early.current.splice(0).reduce(applyClientFrame, base) : undefined), [base]);
+  const current = arrived.base === base && arrived.client ? arrived.client : start;
+  const onFrame = (frame: LiveFrame) => {
+    if (frame.type === "gone") setGone(true);
+    if (frame.type === "result") {
+      const { host, result } = frame;
+      if (host) setHosts((old) => mergeHosts(old, host));
+      if (result) setResults((old) => mergeResults(old, [result]).slice(0, LIVE_KEPT));
+    }
+    if (!base) early.current.push(frame);
+    else
+      setArrived((old) => ({
+        base,
+        client: applyClientFrame(old.base === base && old.client ? old.client : (start ?? base), frame),
+      }));
+  };
+  // A client that is not there, or that this person may not see, has no socket either.
+  const refused = query.error instanceof ApiError && (query.error.status === 403 || query.error.status === 404);
+  const live = useLive(refused ? null : `/clients${idPath(id)}/live`, onFrame, query.reload);
+  return { client: current, error: query.error, live, gone, hosts, results, reload: query.reload };
+}
+
+export interface SeriesData {
+  readonly reply: SeriesReply;
+  readonly readAt: number;
+}
+
+/** Series of a client over the view, read again while the view moves. */
+export function useClientSeries(id: string, metrics: readonly string[], view: View): Query<SeriesData> {
+  const span = view.kind === "fixed" ? `${view.from}-${view.to}` : view.range;
+  const key = `${id} ${span} ${metrics.join(" ")}`;
+  const query = useQuery(key, async (signal) => {
+    const readAt = Date.now();
+    const { from, to } = bounds(view, readAt);
+    const path = `/series${queryString({
+      client_id: id,
+      metric: metrics,
+      from: new Date(from).toISOString(),
+      to: view.kind === "fixed" ? new Date(to).toISOString() : undefined,
+      points: POINTS,
+    })}`;
+    return { reply: await get(path, seriesSchema, signal), readAt };
+  });
+  const { reload } = query;
+  useEffect(() => {
+    if (view.kind === "fixed") return;
+    const timer = setInterval(() => {
+      if (!document.hidden) reload();
+    }, REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [view.kind, reload]);
+  return useMemo(() => query, [query.data, query.error, query.loading, reload]);
+}
