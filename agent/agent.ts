@@ -1,7 +1,7 @@
 // The running agent: tests and host samples go into the outbox first, then over the line.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Measurement } from "#contract/result";
-import type { Instruction, InstructedTest } from "#contract/wire";
+import type { InstructedTest, Instruction } from "#contract/wire";
 import { Cadence } from "./cadence.ts";
 import { capabilities } from "./capabilities.ts";
 import type { Config } from "./config.ts";
@@ -62,7 +62,7 @@ export class Agent {
     await this.#host.sample();
     this.#hostTimer = setTimeout(() => this.#sampleHost(), FIRST_SAMPLE_MS);
     const found = await capabilities();
-    if (found["ping"] === null) log.warn("ping does not work on this host; run `doctor` to see why");
+    if (found.ping === null) log.warn("ping does not work on this host; run `doctor` to see why");
     if (this.#stop.signal.aborted) return;
     this.#link = new Link(
       {
@@ -109,7 +109,10 @@ export class Agent {
     try {
       this.#parts.state.saveInstruction(instruction);
     } catch (error) {
-      this.#parts.log.warn({ error: String(error) }, "the instruction could not be saved; a restart without the server would measure nothing");
+      this.#parts.log.warn(
+        { error: String(error) },
+        "the instruction could not be saved; a restart without the server would measure nothing",
+      );
     }
     this.#parts.log.info({ revision: instruction.revision, tests: instruction.tests.length }, "instructed");
   }

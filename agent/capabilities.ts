@@ -8,7 +8,12 @@ import type { PingTool } from "./probes/ping-tool.ts";
 
 export type PingState =
   | { readonly works: true; readonly tool: PingTool; readonly mode: "raw" | "dgram" | "unknown" }
-  | { readonly works: false; readonly tool: PingTool | undefined; readonly why: "tool_missing" | "no_permission" | "failed"; readonly says: string };
+  | {
+      readonly works: false;
+      readonly tool: PingTool | undefined;
+      readonly why: "tool_missing" | "no_permission" | "failed";
+      readonly says: string;
+    };
 
 /** Tries the installed ping on the loopback address. */
 export async function checkPing(): Promise<PingState> {
@@ -23,7 +28,11 @@ export async function checkPing(): Promise<PingState> {
   const run = await runTool({ file: command.file, args, timeout_ms: 6000 });
   const output = adapter.parse(run);
   if ((output.summary?.received ?? 0) > 0) {
-    const mode = /SOCK_DGRAM/.test(run.stdout + run.stderr) ? "dgram" : /SOCK_RAW/.test(run.stdout + run.stderr) ? "raw" : "unknown";
+    const mode = /SOCK_DGRAM/.test(run.stdout + run.stderr)
+      ? "dgram"
+      : /SOCK_RAW/.test(run.stdout + run.stderr)
+        ? "raw"
+        : "unknown";
     return { works: true, tool, mode };
   }
   const denied = pingComplaint(run.stderr) === "no_permission" || run.startError === "EPERM" || run.startError === "EACCES";

@@ -35,8 +35,15 @@ async function pingCheck(): Promise<Check> {
   const ping = await checkPing();
   if (ping.works) return check("ping", "ok", `${ping.tool.version}, ${ping.mode} socket, ${ping.tool.file}`, null, true);
   if (ping.why === "tool_missing") return check("ping", "missing", "ping is not installed", installHint("ping"), true);
-  if (ping.why === "no_permission") return check("ping", "problem", `ping may not open a socket: ${ping.says}`, installHint("ping-permission"), true);
-  return check("ping", "problem", `127.0.0.1 does not answer ping ${ping.says}`.trim(), "look for a firewall that drops ICMP on lo", true);
+  if (ping.why === "no_permission")
+    return check("ping", "problem", `ping may not open a socket: ${ping.says}`, installHint("ping-permission"), true);
+  return check(
+    "ping",
+    "problem",
+    `127.0.0.1 does not answer ping ${ping.says}`.trim(),
+    "look for a firewall that drops ICMP on lo",
+    true,
+  );
 }
 
 function toolCheck(name: string): Check {
@@ -63,12 +70,24 @@ async function serverCheck(server: string | undefined, identity: Identity | unde
   const answer = await new EdgeHttp(server, VERSION).instruction(identity?.token ?? "none", undefined);
   if (answer.ok) return check("server", "ok", `${server} answers and knows this agent`);
   if ("unreachable" in answer) {
-    return check("server", "problem", `${server} cannot be reached: ${answer.unreachable}`, "check address, DNS, firewall and proxy (HTTPS_PROXY)");
+    return check(
+      "server",
+      "problem",
+      `${server} cannot be reached: ${answer.unreachable}`,
+      "check address, DNS, firewall and proxy (HTTPS_PROXY)",
+    );
   }
   const { status, detail } = answer.refused;
-  if (status !== 401) return check("server", "problem", `${server} answered ${status} ${detail}`, "is --server the right address?");
+  if (status !== 401)
+    return check("server", "problem", `${server} answered ${status} ${detail}`, "is --server the right address?");
   const registered = identity?.token !== undefined && identity.token !== null && identity.server === server;
-  if (registered) return check("server", "problem", `${server} does not accept this agent's token: ${detail}`, "register anew: run --token TOKEN");
+  if (registered)
+    return check(
+      "server",
+      "problem",
+      `${server} does not accept this agent's token: ${detail}`,
+      "register anew: run --token TOKEN",
+    );
   return check("server", "ok", `${server} answers; this host is not registered there yet`);
 }
 
@@ -89,8 +108,12 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
   const checks = [
     await pingCheck(),
     ...OTHER_TOOLS.map(toolCheck),
-    hasFamily("IPv4") ? check("IPv4", "ok", "has an address") : check("IPv4", "missing", "no address besides loopback and link-local"),
-    hasFamily("IPv6") ? check("IPv6", "ok", "has an address") : check("IPv6", "missing", "no address besides loopback and link-local"),
+    hasFamily("IPv4")
+      ? check("IPv4", "ok", "has an address")
+      : check("IPv4", "missing", "no address besides loopback and link-local"),
+    hasFamily("IPv6")
+      ? check("IPv6", "ok", "has an address")
+      : check("IPv6", "missing", "no address besides loopback and link-local"),
     stateCheck(config.state),
     await serverCheck(server, identity),
   ];

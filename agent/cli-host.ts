@@ -23,7 +23,9 @@ async function host(given: { json?: boolean }): Promise<void> {
     status: "ok",
     error: null,
   };
-  process.stdout.write(`${given.json === true ? JSON.stringify(cliResult(result)) : showResult(result, paintFor(process.stdout))}\n`);
+  process.stdout.write(
+    `${given.json === true ? JSON.stringify(cliResult(result)) : showResult(result, paintFor(process.stdout))}\n`,
+  );
 }
 
 /** Adds `host`. */

@@ -32,7 +32,11 @@ export function parameterOptions(type: TestTypeName): ParameterOption[] {
   const schema = z.toJSONSchema(testType(type).params, { io: "input" }) as { properties?: Record<string, PropertySchema> };
   return Object.entries(schema.properties ?? {}).map(([name, property]) => {
     const kinds = [property.type, ...(property.anyOf ?? []).map((part) => part.type)];
-    const kind: Kind = kinds.includes("boolean") ? "boolean" : kinds.includes("number") || kinds.includes("integer") ? "number" : "string";
+    const kind: Kind = kinds.includes("boolean")
+      ? "boolean"
+      : kinds.includes("number") || kinds.includes("integer")
+        ? "number"
+        : "string";
     const preset = property.default === undefined ? "" : ` (default ${String(property.default)})`;
     return { name, flag: `--${kebab(name)}`, kind, description: `${property.description ?? name}${preset}` };
   });
@@ -86,7 +90,7 @@ async function probe(type: TestTypeName, destination: string, given: Record<stri
   const result = await runTest({ type, destination: destination.trim(), params }, stop.signal);
   process.off("SIGINT", interrupt);
   process.off("SIGTERM", interrupt);
-  const text = given["json"] === true ? JSON.stringify(cliResult(result)) : showResult(result, paintFor(process.stdout));
+  const text = given.json === true ? JSON.stringify(cliResult(result)) : showResult(result, paintFor(process.stdout));
   process.stdout.write(`${text}\n`);
   process.exitCode = exitCodeOf(result);
   if (process.exitCode === EXIT.cannotMeasure && result.error !== null) process.stderr.write(`${result.error.message}\n`);

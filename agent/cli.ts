@@ -44,7 +44,9 @@ function explain(error: unknown): number {
     process.stderr.write(`error: ${error.message}\n`);
     return EXIT.usage;
   }
-  process.stderr.write(`error: ${error instanceof FatalError ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(
+    `error: ${error instanceof FatalError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
   return EXIT.failed;
 }
 

@@ -70,7 +70,13 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): RawConfig {
     token: get("TOKEN"),
     name: get("NAME"),
     site: get("SITE"),
-    tags: tags === undefined ? undefined : parseTags(tags.split(",").filter((pair) => pair.trim() !== ""), "STREAMSWARM_TAG"),
+    tags:
+      tags === undefined
+        ? undefined
+        : parseTags(
+            tags.split(",").filter((pair) => pair.trim() !== ""),
+            "STREAMSWARM_TAG",
+          ),
     state: get("STATE"),
     consent: get("CONSENT"),
     ca: get("CA"),
@@ -102,16 +108,29 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** JSON of a settings file; an error names the line where V8 says it. */
+/** JSON of a settings file; an error names the line. */
 export function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const message = (error as Error).message;
-    const position = /position (\d+)/.exec(message)?.[1];
-    const line = position === undefined ? "" : `, line ${text.slice(0, Number(position)).split("\n").length}`;
-    throw new UsageError(`${path}${line} is not JSON: ${message}`);
+    throw new UsageError(`${path}, line ${brokenLine(text)}, is not JSON: ${(error as Error).message}`);
   }
+}
+
+/** V8 does not always say where: the first line with which the text up to there is not merely unfinished. */
+function brokenLine(text: string): number {
+  const lines = text.split("\n");
+  for (let count = 1; count < lines.length; count++) {
+    const start = lines.slice(0, count).join("\n");
+    try {
+      JSON.parse(start);
+    } catch (error) {
+      const { message } = error as Error;
+      const position = Number(/position (\d+)/.exec(message)?.[1] ?? Number.NaN);
+      if (!/end of JSON|Unterminated/.test(message) && !(position >= start.length)) return count;
+    }
+  }
+  return lines.length;
 }
 
 /** Origin and path of a server address. */
@@ -120,7 +139,8 @@ export function checkServer(text: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new UsageError(`--server '${text}' is not an address; write for example --server https://streamswarm.example.com`);
   }
-  if (url.username !== "" || url.password !== "") throw new UsageError("--server holds a user name or password; leave them out, the token is enough");
+  if (url.username !== "" || url.password !== "")
+    throw new UsageError("--server holds a user name or password; leave them out, the token is enough");
   if (url.search !== "" || url.hash !== "") throw new UsageError("--server holds a query or fragment; give only the address");
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }

@@ -1,6 +1,7 @@
 // Binds a session to a real WebSocket.
-import type { Log } from "./log.ts";
+
 import { type SessionEnd, type SessionEvents, SocketSession } from "./edge-socket.ts";
+import type { Log } from "./log.ts";
 
 const OPEN_MS = 15_000;
 

@@ -61,7 +61,8 @@ export function loadConsent(path: string): Veto {
   if (!parsed.success) {
     const issues = parsed.error.issues.map((issue) => {
       const key = issue.code === "unrecognized_keys" ? (issue.keys[0] ?? "") : String(issue.path[0] ?? "");
-      const message = issue.code === "unrecognized_keys" ? `${key} is not a known setting` : `${issue.path.join(".")}: ${issue.message}`;
+      const message =
+        issue.code === "unrecognized_keys" ? `${key} is not a known setting` : `${issue.path.join(".")}: ${issue.message}`;
       return `${lineOf(text, key)}${message}`;
     });
     throw new UsageError(`--consent ${path}: ${issues.join("; ")}`);

@@ -7,14 +7,17 @@ export function searchDomains(resolvConf: string): string[] {
   let domains: string[] = [];
   for (const line of resolvConf.split("\n")) {
     const [keyword, ...names] = line.trim().split(/\s+/);
-    if (keyword === "search" || keyword === "domain") domains = names.filter((name) => /^[A-Za-z0-9._-]+$/.test(name) && name !== ".");
+    if (keyword === "search" || keyword === "domain")
+      domains = names.filter((name) => /^[A-Za-z0-9._-]+$/.test(name) && name !== ".");
   }
   return domains;
 }
 
 /** The record to use: lowest priority, then highest weight. */
 export function chooseTarget(records: readonly { name: string; port: number; priority: number; weight: number }[]) {
-  return [...records].filter(({ name }) => name !== "" && name !== ".").sort((a, b) => a.priority - b.priority || b.weight - a.weight)[0];
+  return [...records]
+    .filter(({ name }) => name !== "" && name !== ".")
+    .sort((a, b) => a.priority - b.priority || b.weight - a.weight)[0];
 }
 
 /** The server's address, always https, or undefined. */

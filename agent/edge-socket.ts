@@ -124,22 +124,13 @@ export class SocketSession implements Carrier {
   }
 
   #handle(frame: EdgeFrame): void {
-    switch (frame.type) {
-      case "welcome":
-        return this.#welcome(frame);
-      case "ack":
-        return this.#answer({ ack: frame.to });
-      case "need":
-        return this.#answer({ need: frame.from });
-      case "check":
-        return this.send({ type: "here", nonce: frame.nonce });
-      case "instruction":
-        return this.#events.instruction(frame.revision);
-      case "live":
-        return this.#events.live(frame.until);
-      case "run":
-        return this.#events.run(frame);
-    }
+    if (frame.type === "welcome") this.#welcome(frame);
+    else if (frame.type === "ack") this.#answer({ ack: frame.to });
+    else if (frame.type === "need") this.#answer({ need: frame.from });
+    else if (frame.type === "check") this.send({ type: "here", nonce: frame.nonce });
+    else if (frame.type === "instruction") this.#events.instruction(frame.revision);
+    else if (frame.type === "live") this.#events.live(frame.until);
+    else this.#events.run(frame);
   }
 
   #welcome(frame: Welcome): void {
@@ -155,7 +146,10 @@ export class SocketSession implements Carrier {
     this.#cancelTimer = this.#clock.after(CADENCE.heartbeatS * 1000, () => {
       this.#missed = this.#heard ? 0 : this.#missed + 1;
       this.#heard = false;
-      if (this.#missed >= 2) return this.#giveUp("silence");
+      if (this.#missed >= 2) {
+        this.#giveUp("silence");
+        return;
+      }
       this.#wire.send("ping");
       this.#beat();
     });

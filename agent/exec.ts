@@ -9,7 +9,7 @@ const STDERR_LIMIT = 64 * 1024;
 const GRACE_MS = 1000;
 
 function windowsDirs(): string[] {
-  const system = join(process.env["SystemRoot"] ?? "C:\\Windows", "System32");
+  const system = join(process.env.SystemRoot ?? "C:\\Windows", "System32");
   return [system, join(system, "WindowsPowerShell", "v1.0")];
 }
 
@@ -18,7 +18,7 @@ function windowsDirs(): string[] {
  * STREAMSWARM_TOOL_PATH (separated like PATH) replaces them for unusual systems and for tests.
  */
 export function toolDirs(): string[] {
-  const replaced = process.env["STREAMSWARM_TOOL_PATH"];
+  const replaced = process.env.STREAMSWARM_TOOL_PATH;
   if (replaced !== undefined) return replaced.split(delimiter).filter((dir) => dir !== "");
   return process.platform === "win32" ? windowsDirs() : POSIX_DIRS;
 }
@@ -87,7 +87,7 @@ process.on("exit", killAllTools);
 function environment(): NodeJS.ProcessEnv {
   const fixed = { PATH: toolDirs().join(delimiter), LC_ALL: "C", LANG: "C", LANGUAGE: "" };
   // Windows programs do not start without SystemRoot.
-  return process.platform === "win32" ? { ...fixed, SystemRoot: process.env["SystemRoot"] ?? "C:\\Windows" } : fixed;
+  return process.platform === "win32" ? { ...fixed, SystemRoot: process.env.SystemRoot ?? "C:\\Windows" } : fixed;
 }
 
 /** Keeps at most `limit` bytes of a stream. */

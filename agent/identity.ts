@@ -19,10 +19,10 @@ export type Identity = z.infer<typeof identitySchema>;
 /** Where the state lives when nobody says otherwise. */
 export function defaultStateDir(): string {
   const home = os.homedir();
-  if (process.platform === "win32") return join(process.env["ProgramData"] ?? home, "streamswarm-agent");
+  if (process.platform === "win32") return join(process.env.ProgramData ?? home, "streamswarm-agent");
   if (process.platform === "darwin") return join(home, "Library", "Application Support", "streamswarm-agent");
   if (process.platform === "linux" && process.getuid?.() === 0) return "/var/lib/streamswarm-agent";
-  return join(process.env["XDG_STATE_HOME"] ?? join(home, ".local", "state"), "streamswarm-agent");
+  return join(process.env.XDG_STATE_HOME ?? join(home, ".local", "state"), "streamswarm-agent");
 }
 
 const fresh = (): Identity => ({ install_id: randomUUID(), server: null, client_id: null, token: null });

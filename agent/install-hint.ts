@@ -47,5 +47,7 @@ export function installHint(what: string, here: Manager = manager()): string {
   }
   const name = PACKAGES[what]?.[here];
   const command = COMMAND[here];
-  return name === undefined || command === undefined ? `install ${what} with this system's packages` : `install it with: ${command} ${name}`;
+  return name === undefined || command === undefined
+    ? `install ${what} with this system's packages`
+    : `install it with: ${command} ${name}`;
 }

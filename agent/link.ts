@@ -5,6 +5,7 @@ import { CLOSE } from "#contract/limits";
 import type { Capabilities, HeartbeatReply, Instruction } from "#contract/wire";
 import { backoffMs } from "./backoff.ts";
 import type { Cadence } from "./cadence.ts";
+import { ClockOffset } from "./clock-offset.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./connect.ts";
 import { type Answer, EdgeHttp, isTokenRefusal, type Refusal } from "./edge-http.ts";
@@ -12,6 +13,7 @@ import type { RunFrame, SessionEnd, SocketSession } from "./edge-socket.ts";
 import { FatalError } from "./exit.ts";
 import { httpMode } from "./http-mode.ts";
 import type { Identity, StateDir } from "./identity.ts";
+import { InstructionReader } from "./instruction-reader.ts";
 import type { Log } from "./log.ts";
 import type { Kind, Outbox } from "./outbox.ts";
 import type { OutboxStore } from "./outbox-store.ts";
@@ -41,7 +43,6 @@ export interface LinkParts {
 /** Refused upgrades after which, with HTTPS working, the socket is taken to be blocked. */
 const BLOCKED_AFTER = 3;
 const SOCKET_AGAIN_MS = 10 * 60 * 1000;
-const LONGEST_ESTIMATE_MS = 1000;
 /** A session this long was a good one: the next wait begins small again. */
 const GOOD_MS = 10_000;
 
@@ -53,13 +54,14 @@ export class Link {
   readonly #stop = new AbortController();
   readonly #boot = randomUUID();
   readonly #seenRuns = new Set<string>();
+  readonly #clock = new ClockOffset();
+  readonly #reader: InstructionReader;
   readonly uploader: Uploader;
   #identity: Identity;
   #session: SocketSession | undefined;
   #attempt = 0;
   #refusedUpgrades = 0;
   #enrolledAgain = false;
-  #offset: number | null = null;
 
   constructor(parts: LinkParts, identity: Identity) {
     this.#parts = parts;
@@ -69,10 +71,19 @@ export class Link {
       outbox: () => parts.store.outbox,
       boot: this.#boot,
       cadence: parts.cadence,
-      offset: () => this.#offset,
+      offset: () => this.#clock.value,
       acked: (to, results) => {
         if (results > 0) parts.event({ type: "acked", to });
       },
+      log: parts.log,
+    });
+    this.#reader = new InstructionReader({
+      http: this.#http,
+      token: () => this.#identity.token ?? "",
+      held: parts.revision,
+      apply: parts.apply,
+      acknowledge: (revision) => this.#acknowledge(revision),
+      stop: this.#stop.signal,
       log: parts.log,
     });
     parts.store.replaced = () => this.#session?.close(4000, "the outbox was replaced");
@@ -80,7 +91,7 @@ export class Link {
 
   /** Agent clock minus edge clock, ms; null before the first estimate. */
   get offset(): number | null {
-    return this.#offset;
+    return this.#clock.value;
   }
 
   /** Keeps the line up until stopped. Throws FatalError when only a person can help. */
@@ -102,7 +113,7 @@ export class Link {
 
   /** Tries to send what waits for at most `ms`, then says goodbye. */
   async stop(ms: number): Promise<void> {
-    if (this.#session?.welcomed) await Promise.race([this.uploader.flush(), sleep(ms, undefined, { ref: false })]);
+    await Promise.race([this.uploader.flush(), sleep(ms, undefined, { ref: false })]);
     this.#stop.abort();
     this.#session?.close(1000, "stopped");
   }
@@ -147,7 +158,7 @@ export class Link {
     const answer = await register(this.#http, config, this.#identity, capabilities);
     if (!answer.ok) return this.#registrationFailed(answer);
     const { client_id, token, last_seq, instruction, server_time } = answer.value;
-    this.#estimate(server_time, sent, Date.now());
+    this.#clock.learn(server_time, sent, Date.now());
     // Another client's numbers mean nothing here: a new client counts from 1.
     if (client_id !== this.#identity.client_id) store.outbox.restart();
     store.outbox.reconcile(last_seq);
@@ -160,15 +171,15 @@ export class Link {
   }
 
   #registrationFailed(answer: Exclude<Answer<unknown>, { ok: true }>): Verdict {
+    const { config, log } = this.#parts;
     if ("unreachable" in answer) {
-      this.#parts.log.warn({ server: this.#parts.config.server, why: answer.unreachable }, "the server cannot be reached; trying again");
+      log.warn({ server: config.server, why: answer.unreachable }, "the server cannot be reached; trying again");
       return { next: "retry" };
     }
-    const { status, code, detail, retryAfter } = answer.refused;
-    const fatal = registrationVerdict(status, code, detail);
+    const fatal = registrationVerdict(answer.refused);
     if (fatal !== undefined) throw new FatalError(fatal);
-    this.#parts.log.warn({ status, detail }, "the server cannot register this agent now; trying again");
-    return { next: "retry", spread: true, wait: retryAfter };
+    log.warn({ status: answer.refused.status, detail: answer.refused.detail }, "no registration now; trying again");
+    return { next: "retry", spread: true, wait: answer.refused.retryAfter };
   }
 
   /** One connection, from its start to its end. */
@@ -186,9 +197,10 @@ export class Link {
   }
 
   async #judge(end: SessionEnd): Promise<Verdict> {
-    this.#parts.log.info({ code: end.code, reason: end.reason }, "disconnected");
+    if (end.welcomed) this.#parts.log.info({ code: end.code, reason: end.reason }, "disconnected");
     if (end.code === CLOSE.revoked) return { next: "revoked", why: "this agent's access was revoked" };
-    if (end.code === CLOSE.superseded) return { next: "superseded", why: "another agent runs with the same identity (a copied disk?)" };
+    if (end.code === CLOSE.superseded)
+      return { next: "superseded", why: "another agent runs with the same identity (a copied disk?)" };
     if (end.code === CLOSE.tooLarge) this.uploader.shrink();
     if (end.welcomed) {
       this.#refusedUpgrades = 0;
@@ -216,7 +228,8 @@ export class Link {
   }
 
   #judgeRefusal(refused: Refusal): Verdict {
-    if (isTokenRefusal(refused)) return { next: "revoked", why: `the server does not accept this agent's token (${refused.detail})` };
+    if (isTokenRefusal(refused))
+      return { next: "revoked", why: `the server does not accept this agent's token (${refused.detail})` };
     this.#parts.log.warn({ status: refused.status, detail: refused.detail }, "the server refused the connection; trying again");
     return { next: "retry", spread: refused.status === 429 || refused.status === 503, wait: refused.retryAfter };
   }
@@ -225,7 +238,9 @@ export class Link {
   #forgetClient(kind: "revoked" | "superseded", why: string): void {
     const { config, log } = this.#parts;
     if (config.token === undefined) {
-      throw new FatalError(`${why}. To let this host measure again, make an enrolment token in the dashboard and start it with --token`);
+      throw new FatalError(
+        `${why}. To let this host measure again, make an enrolment token in the dashboard and start it with --token`,
+      );
     }
     if (kind === "revoked" && this.#enrolledAgain) {
       throw new FatalError(`${why}, again after registering anew. Ask whoever runs the server, then start it again`);
@@ -240,12 +255,13 @@ export class Link {
     return {
       hello: () => this.#greeting(this.#parts.store.outbox),
       welcome: (frame: { last_seq: number; instruction: Instruction; server_time: number }, sent: number, received: number) => {
-        this.#estimate(frame.server_time, sent, received);
+        this.#clock.learn(frame.server_time, sent, received);
         this.#greeted(frame.last_seq);
-        this.#applied(frame.instruction);
+        this.#parts.apply(frame.instruction);
+        this.#acknowledge(frame.instruction.revision);
         if (this.#session !== undefined) this.uploader.attach(this.#session);
       },
-      instruction: (revision: number) => this.#refresh(revision),
+      instruction: (revision: number) => this.#reader.refresh(revision),
       live: (until: number) => this.#live(until),
       run: (frame: RunFrame) => this.#order(frame),
     };
@@ -265,42 +281,16 @@ export class Link {
       boot: this.#boot,
       outbox: { depth: outbox.depth, dropped: outbox.dropped + lost },
       capabilities: this.#parts.capabilities,
-      clock: { now: Date.now(), offset_ms: this.#offset },
+      clock: { now: Date.now(), offset_ms: this.#clock.value },
     };
   }
 
-  /** Offset by the middle between question and answer (as NTP does, RFC 5905), if both ways took the same time. */
-  #estimate(serverTime: number, sent: number, received: number): void {
-    // The error is up to half the round trip; a greeting that waited (for an old socket to be given up) tells nothing.
-    if (received - sent > LONGEST_ESTIMATE_MS) return;
-    this.#offset = Math.round((sent + received) / 2 - serverTime);
-  }
-
-  #applied(instruction: Instruction): void {
-    this.#parts.apply(instruction);
-    if (this.#session?.welcomed) this.#session.send({ type: "instruction_ack", revision: instruction.revision });
-  }
-
-  /** Fetches a new instruction; when that fails the next greeting brings it. */
-  async #fetchInstruction(revision: number): Promise<void> {
-    for (let attempt = 0; attempt < 5 && !this.#stopped; attempt++) {
-      const held = this.#parts.revision();
-      if (held !== undefined && held >= revision) break;
-      const answer = await this.#http.instruction(this.#identity.token ?? "", held);
-      if (answer.ok && answer.value !== undefined) return this.#applied(answer.value);
-      if (answer.ok) break;
-      await this.#sleep(backoffMs(attempt, false));
-    }
-    const held = this.#parts.revision();
-    if (held !== undefined && this.#session?.welcomed) this.#session.send({ type: "instruction_ack", revision: held });
-  }
-
-  #refresh(revision: number): void {
-    this.#fetchInstruction(revision).catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "reading the instruction broke"));
+  #acknowledge(revision: number): void {
+    if (this.#session?.welcomed) this.#session.send({ type: "instruction_ack", revision });
   }
 
   #live(until: number): void {
-    const edgeNow = Date.now() - (this.#offset ?? 0);
+    const edgeNow = Date.now() - (this.#clock.value ?? 0);
     const news = this.#parts.cadence.watch(until - edgeNow);
     if (!news) return;
     this.#parts.watched();
@@ -319,9 +309,9 @@ export class Link {
   async #overHttps(): Promise<Verdict | undefined> {
     const { cadence, store } = this.#parts;
     const heard = (reply: HeartbeatReply, sent: number, first: boolean) => {
-      this.#estimate(reply.server_time, sent, Date.now());
+      this.#clock.learn(reply.server_time, sent, Date.now());
       if (first) this.#greeted(reply.last_seq);
-      if (reply.revision !== this.#parts.revision()) this.#refresh(reply.revision);
+      if (reply.revision !== this.#parts.revision()) this.#reader.refresh(reply.revision);
       if (reply.live_until > 0) this.#live(reply.live_until);
       for (const run of reply.runs) this.#order(run);
     };

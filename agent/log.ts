@@ -13,7 +13,9 @@ export function readableLine(line: string): string {
   try {
     const { level, time, msg, ...rest } = JSON.parse(line) as Record<string, unknown>;
     const clock = new Date(Number(time)).toISOString().slice(11, 19);
-    const extra = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    const extra = Object.entries(rest).map(
+      ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+    );
     return `${[clock, NAMES[Number(level)] ?? String(level), String(msg ?? ""), ...extra].join(" ")}\n`;
   } catch {
     return line;

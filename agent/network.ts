@@ -25,7 +25,8 @@ export function trustCa(path: string): void {
     throw new UsageError(`--ca ${path} cannot be read: ${(error as Error).message}`);
   }
   const certificates = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g);
-  if (certificates === null) throw new UsageError(`--ca ${path} holds no certificate; give a PEM file with BEGIN CERTIFICATE lines`);
+  if (certificates === null)
+    throw new UsageError(`--ca ${path} holds no certificate; give a PEM file with BEGIN CERTIFICATE lines`);
   try {
     tls.setDefaultCACertificates([...tls.getCACertificates("default"), ...certificates]);
   } catch (error) {

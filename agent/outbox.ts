@@ -106,12 +106,12 @@ export class Outbox {
     };
     passGone();
     for (const row of this.#after.iterate(this.#state.acked)) {
-      const seq = Number(row["seq"]);
-      const body = String(row["body"]);
+      const seq = Number(row.seq);
+      const body = String(row.body);
       bytes += Buffer.byteLength(body) + 32;
       const items = batch.results.length + batch.hosts.length;
       if (seq !== batch.to + 1 || items >= maxItems || (items > 0 && bytes > maxBytes)) break;
-      const list = row["kind"] === "host" ? batch.hosts : batch.results;
+      const list = row.kind === "host" ? batch.hosts : batch.results;
       list.push({ seq, ...(JSON.parse(body) as Record<string, unknown>) });
       batch.to = seq;
       passGone();
@@ -192,8 +192,8 @@ export class Outbox {
     const size = "SELECT count(*) AS items, coalesce(sum(length(CAST(body AS BLOB))), 0) AS bytes FROM item WHERE seq <= ?";
     const going = this.#db.prepare(size).get(last);
     this.#db.prepare("DELETE FROM item WHERE seq <= ?").run(last);
-    this.#count -= Number(going?.["items"] ?? 0);
-    this.#bytes -= Number(going?.["bytes"] ?? 0);
+    this.#count -= Number(going?.items ?? 0);
+    this.#bytes -= Number(going?.bytes ?? 0);
   }
 
   #giveUp(first: number, last: number): void {
@@ -213,10 +213,10 @@ export class Outbox {
     let last = 0;
     for (const row of rows) {
       if (count <= this.#limits.items * 0.95 && bytes <= this.#limits.bytes * 0.95) break;
-      last = Number(row["seq"]);
+      last = Number(row.seq);
       first ||= last;
       count -= 1;
-      bytes -= Number(row["bytes"]);
+      bytes -= Number(row.bytes);
     }
     if (last === 0) return;
     const dropped = this.#count - count;
@@ -232,13 +232,13 @@ export class Outbox {
     const before = this.#db.prepare("SELECT first FROM gone WHERE last = ?").get(first - 1);
     const after = this.#db.prepare("SELECT last FROM gone WHERE first = ?").get(last + 1);
     this.#db.prepare("DELETE FROM gone WHERE last = ? OR first = ?").run(first - 1, last + 1);
-    const start = before === undefined ? first : Number(before["first"]);
-    this.#db.prepare("INSERT INTO gone VALUES (?, ?)").run(start, after === undefined ? last : Number(after["last"]));
+    const start = before === undefined ? first : Number(before.first);
+    this.#db.prepare("INSERT INTO gone VALUES (?, ?)").run(start, after === undefined ? last : Number(after.last));
   }
 
   #gone(from: number): Range[] {
     const rows = this.#db.prepare("SELECT first, last FROM gone WHERE last >= ? ORDER BY first").all(from);
-    return rows.map((row) => [Math.max(from, Number(row["first"])), Number(row["last"])]);
+    return rows.map((row) => [Math.max(from, Number(row.first)), Number(row.last)]);
   }
 
   #set(name: StateName, value: number): void {
@@ -249,16 +249,18 @@ export class Outbox {
   #readState(): Record<StateName, number> {
     const state: Record<StateName, number> = { next: 1, sent: 0, acked: 0, dropped: 0 };
     for (const row of this.#db.prepare("SELECT name, value FROM state").iterate()) {
-      const name = String(row["name"]);
-      if (Object.hasOwn(state, name)) state[name as StateName] = Number(row["value"]);
+      const name = String(row.name);
+      if (Object.hasOwn(state, name)) state[name as StateName] = Number(row.value);
     }
     return state;
   }
 
   #recount(): void {
-    const row = this.#db.prepare("SELECT count(*) AS items, coalesce(sum(length(CAST(body AS BLOB))), 0) AS bytes FROM item").get();
-    this.#count = Number(row?.["items"] ?? 0);
-    this.#bytes = Number(row?.["bytes"] ?? 0);
+    const row = this.#db
+      .prepare("SELECT count(*) AS items, coalesce(sum(length(CAST(body AS BLOB))), 0) AS bytes FROM item")
+      .get();
+    this.#count = Number(row?.items ?? 0);
+    this.#bytes = Number(row?.bytes ?? 0);
   }
 
   #transaction(work: () => void): void {
@@ -281,6 +283,6 @@ export class Outbox {
 function encode(item: Record<string, unknown>): string {
   const body = JSON.stringify(item);
   if (Buffer.byteLength(body) <= LIMITS.itemBytes - 64) return body;
-  const flags = Array.isArray(item["flags"]) ? item["flags"].slice(0, 15) : [];
+  const flags = Array.isArray(item.flags) ? item.flags.slice(0, 15) : [];
   return JSON.stringify({ ...item, detail: {}, flags: [...flags, "detail_too_large"] });
 }

@@ -13,7 +13,7 @@ export interface Paint {
 
 /** Colours for a terminal, plain text for everything else. NO_COLOR is obeyed. */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
-  const on = stream.isTTY === true && process.env["NO_COLOR"] === undefined;
+  const on = stream.isTTY === true && process.env.NO_COLOR === undefined;
   const style = (format: Parameters<typeof styleText>[0]) => (text: string) =>
     on ? styleText(format, text, { validateStream: false }) : text;
   return { good: style("green"), warn: style("yellow"), bad: style("red"), dim: style("dim"), bold: style("bold") };
@@ -22,10 +22,18 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
 /** Rows of cells as left-aligned columns. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => {
-    widths[i] = Math.max(widths[i] ?? 0, cell.length);
-  });
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd()).join("\n");
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 const BYTE_STEPS = ["bytes", "KiB", "MiB", "GiB", "TiB"] as const;
@@ -54,11 +62,17 @@ export function showResult(result: Shown, paint: Paint): string {
   const colour = result.status === "ok" ? paint.good : result.status === "partial" ? paint.warn : paint.bad;
   const where = result.address === null || result.address === result.destination ? "" : ` (${result.address})`;
   const head = `${paint.bold(`${result.type} ${result.destination}${where}`)}  ${colour(result.status)}  ${(result.duration_ms / 1000).toFixed(1)} s`;
-  const error = result.error === null ? [] : [paint.bad(`${result.error.code} (${result.error.source}): ${result.error.message}`)];
+  const error =
+    result.error === null ? [] : [paint.bad(`${result.error.code} (${result.error.source}): ${result.error.message}`)];
   const names = Object.keys(result.metrics) as MetricName[];
   const measured = names.filter((name) => result.metrics[name] !== null);
   const missing = names.filter((name) => result.metrics[name] === null);
-  const table = columns(measured.map((name) => [`  ${name}`, showValue(name, result.metrics[name] ?? null), METRICS[name].label]));
-  const absent = missing.length === 0 ? [] : [paint.dim(`  not measured: ${missing.map((name) => `${name} (${result.reasons[name] ?? "unknown"})`).join(", ")}`)];
+  const table = columns(
+    measured.map((name) => [`  ${name}`, showValue(name, result.metrics[name] ?? null), METRICS[name].label]),
+  );
+  const absent =
+    missing.length === 0
+      ? []
+      : [paint.dim(`  not measured: ${missing.map((name) => `${name} (${result.reasons[name] ?? "unknown"})`).join(", ")}`)];
   return [head, ...error, ...(measured.length > 0 ? [table] : []), ...absent].join("\n");
 }

@@ -2,7 +2,7 @@
 import os from "node:os";
 import type { Capabilities, Platform, RegisterReply } from "#contract/wire";
 import type { Config } from "./config.ts";
-import type { Answer, EdgeHttp } from "./edge-http.ts";
+import type { Answer, EdgeHttp, Refusal } from "./edge-http.ts";
 import { FatalError } from "./exit.ts";
 import type { Identity } from "./identity.ts";
 import { VERSION } from "./version.ts";
@@ -44,10 +44,13 @@ export function register(
 }
 
 /** What an enrolment that can never succeed means for people. Undefined: try again later. */
-export function registrationVerdict(status: number, code: string, detail: string): string | undefined {
-  if (status === 401) return `the server does not accept the enrolment token (${detail}). Make a new one in the dashboard and start again with --token`;
+export function registrationVerdict({ status, code, detail }: Refusal): string | undefined {
+  if (status === 401)
+    return `the server does not accept the enrolment token (${detail}). Make a new one in the dashboard and start again with --token`;
   if (status === 403 || status === 409) return `the server refuses to register this agent: ${detail}`;
   if (status === 422 || status === 400) return `the server does not accept how this agent describes itself: ${detail}`;
   if (status === 404) return "there is no StreamSwarm at this address; is --server right?";
-  return code === "" && status < 500 && status !== 429 ? `the server answered ${status} ${detail}; is --server right?` : undefined;
+  return code === "" && status < 500 && status !== 429
+    ? `the server answered ${status} ${detail}; is --server right?`
+    : undefined;
 }

@@ -19,7 +19,7 @@ export type Resolution =
 /** Where the hosts file is on this system. */
 function hostsFile(): string {
   return process.platform === "win32"
-    ? join(process.env["SystemRoot"] ?? "C:\\Windows", "System32", "drivers", "etc", "hosts")
+    ? join(process.env.SystemRoot ?? "C:\\Windows", "System32", "drivers", "etc", "hosts")
     : "/etc/hosts";
 }
 

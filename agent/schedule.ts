@@ -10,7 +10,13 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 function localTime(at: number, timeZone: string): { day: Day; minute: number } {
   let format = formats.get(timeZone);
   if (format === undefined) {
-    format = new Intl.DateTimeFormat("en-US", { timeZone, weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    format = new Intl.DateTimeFormat("en-US", {
+      timeZone,
+      weekday: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+    });
     formats.set(timeZone, format);
   }
   const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, value]));

@@ -27,7 +27,7 @@ const LONGEST_WAIT_MS = 60_000;
 /** First moment after `after` that is offset + k · interval since the epoch. Seconds, answer in ms. */
 export function nextSlot(after: number, interval_s: number, offset_s: number): number {
   const interval = interval_s * 1000;
-  const offset = ((offset_s * 1000) % interval + interval) % interval;
+  const offset = (((offset_s * 1000) % interval) + interval) % interval;
   return Math.floor((after - offset) / interval) * interval + interval + offset;
 }
 

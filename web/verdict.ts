@@ -96,7 +96,22 @@ export function clientVerdict(client: Omit<ClientDetail, "tests">, now: number):
   };
 }
 
-export function testVerdict(result: Result, clientName: string): Verdict {
+export interface TestState {
+  /** The client is connected. */
+  readonly up: boolean;
+  readonly enabled: boolean;
+  readonly now: number;
+}
+
+/** What the newest run says; of a test that does not run now, only what it said then. */
+export function testVerdict(result: Result, clientName: string, state: TestState): Verdict {
+  const verdict = runVerdict(result, clientName);
+  if (state.up && state.enabled) return verdict;
+  const why = state.enabled ? `${clientName} is not online` : "The test is paused";
+  return { tone: "none", text: `${why}. At ${sinceText(Date.parse(result.started_at), state.now)}: ${verdict.text}` };
+}
+
+function runVerdict(result: Result, clientName: string): Verdict {
   const route = `${result.destination} from ${clientName}`;
   if (result.status === "failed") {
     const why = result.error ? `: ${result.error.message} (${result.error.source})` : "";

@@ -90,7 +90,9 @@ function processor(sheet: MetricSheet, now: Counters, before: Counters | undefin
 
 async function frequency(): Promise<number | undefined> {
   const cores = (await list("/sys/devices/system/cpu")).filter((name) => /^cpu\d+$/.test(name));
-  const kilohertz = await Promise.all(cores.map((name) => readNumber(`/sys/devices/system/cpu/${name}/cpufreq/scaling_cur_freq`)));
+  const kilohertz = await Promise.all(
+    cores.map((name) => readNumber(`/sys/devices/system/cpu/${name}/cpufreq/scaling_cur_freq`)),
+  );
   const known = kilohertz.filter((value) => value !== undefined);
   if (known.length > 0) return known.reduce((sum, value) => sum + value, 0) / known.length / 1000;
   return proc.parseCpuMhz(await read("/proc/cpuinfo"));
@@ -170,7 +172,8 @@ function diskRates(sheet: MetricSheet, now: Counters, before: Counters | undefin
   });
   type Column = "read_iops" | "write_iops" | "read_bytes_sec" | "write_bytes_sec" | "util_pct";
   const column = (name: Column) => disks.map((disk) => disk[name]).filter((value) => value !== undefined);
-  const sum = (name: Column) => (column(name).length === 0 ? undefined : round3(column(name).reduce((all, value) => all + value, 0)));
+  const sum = (name: Column) =>
+    column(name).length === 0 ? undefined : round3(column(name).reduce((all, value) => all + value, 0));
   const reason = now.disks.length === 0 ? "unsupported" : "too_few_samples";
   sheet.set("disk_read_iops", sum("read_iops"), reason);
   sheet.set("disk_write_iops", sum("write_iops"), reason);
@@ -178,7 +181,9 @@ function diskRates(sheet: MetricSheet, now: Counters, before: Counters | undefin
   sheet.set("disk_write_bytes_sec", sum("write_bytes_sec"), reason);
   sheet.set("disk_io_util", column("util_pct").length === 0 ? undefined : round3(Math.max(...column("util_pct"))), reason);
   return disks.map((disk) =>
-    Object.fromEntries(Object.entries(disk).map(([key, value]) => [key, typeof value === "number" ? round3(value) : (value ?? null)])),
+    Object.fromEntries(
+      Object.entries(disk).map(([key, value]) => [key, typeof value === "number" ? round3(value) : (value ?? null)]),
+    ),
   );
 }
 

@@ -40,7 +40,12 @@ export class OtherHost implements HostReader {
   async read(): Promise<HostReading> {
     const { default: si } = await import("systeminformation");
     const at = performance.now();
-    const [mem, fs, primary, stats] = await Promise.all([si.mem(), si.fsSize(), si.networkInterfaceDefault(), si.networkStats("*")]);
+    const [mem, fs, primary, stats] = await Promise.all([
+      si.mem(),
+      si.fsSize(),
+      si.networkInterfaceDefault(),
+      si.networkStats("*"),
+    ]);
     const now: Counters = { at, cpu: cpuTimes(), interfaces: stats };
     const before = this.#before;
     this.#before = now;
@@ -48,11 +53,18 @@ export class OtherHost implements HostReader {
     processor(sheet, now, before);
     memory(sheet, mem);
     network(sheet, now, before, primary);
-    const mounts = fs.filter((each) => LOCAL_FS.test(each.type)).map((each) => ({ device: each.fs, path: each.mount, type: each.type }));
+    const mounts = fs
+      .filter((each) => LOCAL_FS.test(each.type))
+      .map((each) => ({ device: each.fs, path: each.mount, type: each.type }));
     // Every APFS volume of a container reports the container's space: one of them is enough.
     const systems = await fileSystems(sheet, mounts);
     sheet.set("uptime_s", os.uptime(), "unsupported");
-    const interfaces = stats.map((each) => ({ name: each.iface, state: each.operstate, rx_bytes: each.rx_bytes, tx_bytes: each.tx_bytes }));
+    const interfaces = stats.map((each) => ({
+      name: each.iface,
+      state: each.operstate,
+      rx_bytes: each.rx_bytes,
+      tx_bytes: each.tx_bytes,
+    }));
     return { sheet, detail: { file_systems: systems, interfaces, primary_interface: primary || null } };
   }
 }
@@ -93,6 +105,14 @@ function network(sheet: MetricSheet, now: Counters, before: Counters | undefined
   sheet.set("if_tx_errors", main?.tx_errors, absent);
   sheet.set("if_rx_drops", main?.rx_dropped, absent);
   sheet.set("if_tx_drops", main?.tx_dropped, absent);
-  sheet.set("if_rx_bytes_sec", rounded(rate(old?.rx_bytes, main?.rx_bytes, seconds)), main === undefined ? absent : "too_few_samples");
-  sheet.set("if_tx_bytes_sec", rounded(rate(old?.tx_bytes, main?.tx_bytes, seconds)), main === undefined ? absent : "too_few_samples");
+  sheet.set(
+    "if_rx_bytes_sec",
+    rounded(rate(old?.rx_bytes, main?.rx_bytes, seconds)),
+    main === undefined ? absent : "too_few_samples",
+  );
+  sheet.set(
+    "if_tx_bytes_sec",
+    rounded(rate(old?.tx_bytes, main?.tx_bytes, seconds)),
+    main === undefined ? absent : "too_few_samples",
+  );
 }

@@ -122,7 +122,10 @@ export function parseRoute(text: string): { name: string; gateway: string } | un
 }
 
 const littleEndianAddress = (hex: string): string =>
-  (hex.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).reverse().join(".");
+  (hex.match(/../g) ?? [])
+    .map((byte) => Number.parseInt(byte, 16))
+    .reverse()
+    .join(".");
 
 /** Interface of the IPv6 default route with the lowest metric, from /proc/net/ipv6_route. */
 export function parseRoute6(text: string): string | undefined {
@@ -131,7 +134,9 @@ export function parseRoute6(text: string): string | undefined {
     const name = fields[9];
     const isDefault = /^0{32}$/.test(fields[0] ?? "") && fields[1] === "00";
     const gateway = (Number.parseInt(fields[8] ?? "0", 16) & 2) === 2;
-    return name !== undefined && name !== "lo" && isDefault && gateway ? [{ name, metric: Number.parseInt(fields[5] ?? "0", 16) }] : [];
+    return name !== undefined && name !== "lo" && isDefault && gateway
+      ? [{ name, metric: Number.parseInt(fields[5] ?? "0", 16) }]
+      : [];
   });
   return routes.sort((a, b) => a.metric - b.metric)[0]?.name;
 }

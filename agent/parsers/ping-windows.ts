@@ -34,7 +34,14 @@ function readLine(text: string): Line | undefined {
     const { index, status, rtt, ttl, from, bytes } = value as Record<string, unknown>;
     if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || typeof status !== "string") return undefined;
     const count = (part: unknown) => (typeof part === "number" && part >= 0 ? part : 0);
-    return { index, status, rtt: typeof rtt === "number" && rtt >= 0 ? rtt : Number.NaN, ttl: count(ttl), from: String(from ?? ""), bytes: count(bytes) };
+    return {
+      index,
+      status,
+      rtt: typeof rtt === "number" && rtt >= 0 ? rtt : Number.NaN,
+      ttl: count(ttl),
+      from: String(from ?? ""),
+      bytes: count(bytes),
+    };
   } catch {
     return undefined;
   }

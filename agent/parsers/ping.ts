@@ -130,7 +130,12 @@ function readError(line: string, base: number): PingIcmpError | undefined {
   if (words === undefined || kind === undefined) return undefined;
   const mtu = /mtu ?[=:]? ?(\d{1,6})/i.exec(words)?.[1];
   const index = match === null ? null : Number(match[2]) - base;
-  return { index: index !== null && index < 0 ? null : index, from: match?.[1] ?? bsd?.[1] ?? null, kind, mtu: mtu ? Number(mtu) : null };
+  return {
+    index: index !== null && index < 0 ? null : index,
+    from: match?.[1] ?? bsd?.[1] ?? null,
+    kind,
+    mtu: mtu ? Number(mtu) : null,
+  };
 }
 
 function readSummary(lines: readonly string[]): PingSummary | null {
@@ -175,7 +180,11 @@ export function pingComplaint(stderr: string): PingComplaint {
   if (/operation not permitted|permission denied|cap_net_raw|must be root|are you root|lacking privilege/i.test(stderr)) {
     return "no_permission";
   }
-  if (/network is unreachable|no route to host|network is down|cannot assign requested address|address family not supported/i.test(stderr)) {
+  if (
+    /network is unreachable|no route to host|network is down|cannot assign requested address|address family not supported/i.test(
+      stderr,
+    )
+  ) {
     return "no_route";
   }
   if (/invalid|unrecognized|usage:|unknown option|illegal option|out of range/i.test(stderr)) return "bad_option";

@@ -31,7 +31,11 @@ const failed = (error: ResultError, reason: Reason, address: string | null, deta
 async function run(destination: string, params: PingParams, signal: AbortSignal): Promise<Outcome> {
   const host = checkHost(destination);
   if (!host.ok) {
-    return failed({ code: "invalid_instruction", source: "agent", message: `destination ${host.message}` }, "not_applicable", null);
+    return failed(
+      { code: "invalid_instruction", source: "agent", message: `destination ${host.message}` },
+      "not_applicable",
+      null,
+    );
   }
   const adapter = pingAdapter();
   const tool = await adapter.find();
@@ -43,7 +47,12 @@ async function run(destination: string, params: PingParams, signal: AbortSignal)
   const detail = { tool: tool.version, resolve_ms: found.resolve_ms };
   if (!found.ok) return failed({ code: found.code, source: "resolver", message: found.message }, "dns_fail", null, detail);
   if (isIP(found.address) === 0) {
-    return failed({ code: "internal", source: "agent", message: "the resolver gave no address literal" }, "dns_fail", null, detail);
+    return failed(
+      { code: "internal", source: "agent", message: "the resolver gave no address literal" },
+      "dns_fail",
+      null,
+      detail,
+    );
   }
   return measure(adapter, tool, found, params, signal);
 }
@@ -65,7 +74,12 @@ async function measure(
   const timeout_ms = busy + GRACE_MS + (tool.dialect === "windows" ? WINDOWS_START_MS : 0);
   const execution = await runTool({ ...command, timeout_ms, signal });
   if (signal.aborted) {
-    return failed({ code: "aborted", source: "agent", message: "the run was stopped before its end" }, "timeout", target.address, detail);
+    return failed(
+      { code: "aborted", source: "agent", message: "the run was stopped before its end" },
+      "timeout",
+      target.address,
+      detail,
+    );
   }
   const output = adapter.parse(execution);
   const conditions = { packet_size: params.packet_size, timeout: params.timeout, dscp: params.dscp, family: target.family };
@@ -83,10 +97,20 @@ function unread(tool: PingTool, execution: ToolRun, address: string, detail: Rec
     return failed({ code: "no_permission", source: "agent", message }, "no_permission", address, detail);
   }
   if (kind === "no_route") {
-    return failed({ code: "no_route", source: "agent", message: `this host has no route to ${address} (${complaint})` }, "no_route", address, detail);
+    return failed(
+      { code: "no_route", source: "agent", message: `this host has no route to ${address} (${complaint})` },
+      "no_route",
+      address,
+      detail,
+    );
   }
   if (execution.startError === "ENOENT") {
-    return failed({ code: "tool_missing", source: "tool", message: `ping is not installed; ${installHint("ping")}` }, "tool_missing", address, detail);
+    return failed(
+      { code: "tool_missing", source: "tool", message: `ping is not installed; ${installHint("ping")}` },
+      "tool_missing",
+      address,
+      detail,
+    );
   }
   if (execution.timedOut) {
     return failed({ code: "deadline", source: "tool", message: "ping did not end in its time" }, "timeout", address, detail);

@@ -102,9 +102,30 @@ describe("web API bodies", () => {
 });
 
 describe("destinations", () => {
-  const hostile = ["-f", "--help", "$(reboot)", "a;reboot", "`reboot`", "a|b", "a\nb", "two words", "host\u0000", "a&b", "a'b", 'a"b'];
+  const hostile = [
+    "-f",
+    "--help",
+    "$(reboot)",
+    "a;reboot",
+    "`reboot`",
+    "a|b",
+    "a\nb",
+    "two words",
+    "host\u0000",
+    "a&b",
+    "a'b",
+    'a"b',
+  ];
   const numbers = ["0177.0.0.1", "0x7f000001", "0x7f.1", "127.1", "2130706433", "1.2.3.4.5", "256.1.1.1", "010.1.1.1"];
-  const notHosts = ["https://example.com", "example.com:80", "example.com/path", "user@example.com", "[::1]", "a..b", "-a.example"];
+  const notHosts = [
+    "https://example.com",
+    "example.com:80",
+    "example.com/path",
+    "user@example.com",
+    "[::1]",
+    "a..b",
+    "-a.example",
+  ];
   const notOne = ["169.254.169.254", "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1", "239.1.1.1", "240.0.0.1"];
   const v6 = ["::", "ff02::1", "::ffff:127.0.0.1", "2001:db8::1%eth0", "1::2::3"];
 
@@ -175,7 +196,8 @@ describe("agent API bodies", () => {
       ["no numbers", await send(client.token, JSON.stringify({ boot: "b", results: [] })), 422],
       ["600 items", await send(client.token, JSON.stringify({ ...upload(1, 1), results: Array(600).fill({}) })), 422],
     ];
-    for (const [name, response, status] of tries) expect([name, (await refused(response, status)).status]).toEqual([name, status]);
+    for (const [name, response, status] of tries)
+      expect([name, (await refused(response, status)).status]).toEqual([name, status]);
     expect(await ringRows(client.client_id)).toBe(0);
     expect(await agentOf(client).post("/api/agent/v1/upload", upload(1, 2))).toEqual({ ack: 2 });
   });
@@ -240,5 +262,5 @@ test("keys of Object.prototype are data like any other", async () => {
   const { items } = await admin.get<{ items: { id: string }[] }>("/api/v1/clients?tag=constructor");
   expect(items.map(({ id }) => id)).toEqual([client.client_id]);
   expect(plain.client_id).not.toBe(client.client_id);
-  expect((({}) as Record<string, unknown>).polluted).toBeUndefined();
+  expect(({} as Record<string, unknown>).polluted).toBeUndefined();
 });

@@ -85,7 +85,12 @@ export async function register(change: Record<string, unknown> = {}, token = ENR
 export const agentOf = (reply: Pick<RegisterReply, "token">): Asker => new Asker({ authorization: `Bearer ${reply.token}` });
 
 /** Makes a person, signs in and answers with the session. */
-export async function asPerson(admin: Asker, role: string, sites: string[] | null = null, username = `${role}-${crypto.randomUUID()}`) {
+export async function asPerson(
+  admin: Asker,
+  role: string,
+  sites: string[] | null = null,
+  username = `${role}-${crypto.randomUUID()}`,
+) {
   const password = "a long enough password";
   const { id } = await admin.post<{ id: string }>("/api/v1/users", { username, password, role, sites });
   const response = await new Asker().send("POST", "/api/v1/session", { username, password });

@@ -105,7 +105,9 @@ describe("after hello", () => {
     const { socket } = await connect(client.token);
     socket.send({ type: "upload", ...upload(1, 5, { results, hosts }) });
     expect(await socket.next("ack")).toEqual({ type: "ack", to: 5 });
-    const shown = await admin.get<{ rejected: { count: number }; latest: { seq: number }[] }>(`/api/v1/clients/${client.client_id}`);
+    const shown = await admin.get<{ rejected: { count: number }; latest: { seq: number }[] }>(
+      `/api/v1/clients/${client.client_id}`,
+    );
     expect(shown.rejected.count).toBe(4);
     const { items } = await admin.get<{ items: { seq: number }[] }>(`/api/v1/results?client_id=${client.client_id}`);
     expect(items.map(({ seq }) => seq)).toEqual([4]);
@@ -146,7 +148,12 @@ test("a wrong, altered or absent token opens nothing, and a failed upgrade says 
   for (const [name, token] of Object.entries(forged)) {
     const asked = new Asker({ authorization: `Bearer ${token}` });
     for (const path of ["connect", "instruction"]) {
-      const response = await asked.send("GET", `/api/agent/v1/${path}`, undefined, path === "connect" ? { upgrade: "websocket" } : {});
+      const response = await asked.send(
+        "GET",
+        `/api/agent/v1/${path}`,
+        undefined,
+        path === "connect" ? { upgrade: "websocket" } : {},
+      );
       expect([name, path, response.status, response.webSocket]).toEqual([name, path, 401, null]);
       expect(await response.json()).toMatchObject({ code: "bad_token" });
     }

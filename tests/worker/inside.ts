@@ -10,6 +10,9 @@ const stubOf = (clientId: string) => edgeEnv.CLIENT.getByName(clientId);
 /** Throws the client's object out of memory; its sockets hibernate. */
 export const evict = (clientId: string): Promise<void> => evictDurableObject(stubOf(clientId));
 
+/** Throws the fleet's object out of memory. */
+export const evictFleet = (): Promise<void> => evictDurableObject(edgeEnv.FLEET.getByName("fleet"));
+
 /** Lets the client's alarm come now; false when none was set. */
 export const runAlarm = (clientId: string): Promise<boolean> => runDurableObjectAlarm(stubOf(clientId));
 

@@ -38,7 +38,9 @@ const whole = (results: number, change: object = {}) => ({
 /** The agent's socket once everything its greeting causes was written. */
 async function connected(): Promise<Socket> {
   const { socket } = await connect(client.token);
-  await vi.waitFor(async () => expect(await admin.get(`/api/v1/clients/${client.client_id}`)).toMatchObject({ status: "online" }));
+  await vi.waitFor(async () =>
+    expect(await admin.get(`/api/v1/clients/${client.client_id}`)).toMatchObject({ status: "online" }),
+  );
   await vi.waitFor(async () => {
     expect(await alarmOf(client.client_id)).not.toBeNull();
     expect((await dumpD1()).client?.find((row) => row.includes(client.client_id))).toContain('"status":"online"');
@@ -165,6 +167,7 @@ describe("what it costs, by the databases' own counters", () => {
     await evict(client.client_id);
     socket.send("ping");
     expect((await socket.next("pong")).type).toBe("pong");
+    await expect(evict(client.client_id)).rejects.toThrow("not currently running");
   });
 
   test("a heartbeat over HTTPS writes one row at most, and none in D1", async () => {

@@ -18,7 +18,17 @@ interface LatencyChartProps {
   onZoom?: ((from: number, to: number) => void) | undefined;
 }
 
-export function LatencyChart({ name, points, from, to, stepMs, createdAt, created = "test created", height, onZoom }: LatencyChartProps) {
+export function LatencyChart({
+  name,
+  points,
+  from,
+  to,
+  stepMs,
+  createdAt,
+  created = "test created",
+  height,
+  onZoom,
+}: LatencyChartProps) {
   const element = useRef<HTMLDivElement>(null);
   const shownSeq = useRef(0);
   const inView = useMemo(() => points.filter((point) => point.end >= from && point.t <= to), [points, from, to]);

@@ -1,7 +1,8 @@
 // One or two metrics as lines over time.
 import { useMemo } from "preact/hooks";
 import { formatText, metricLabel } from "../format.ts";
-import { findGaps, type Gap, type Point } from "../state/points.ts";
+import { findGaps, type Point } from "../state/points.ts";
+import { linePoints } from "./line-points.ts";
 import { gapsSince } from "./smoke.ts";
 import { type Line, TimeChart } from "./time-chart.tsx";
 
@@ -17,13 +18,6 @@ interface MetricChartProps {
   height?: number;
   suggestedMax?: number;
   onZoom?: ((from: number, to: number) => void) | undefined;
-}
-
-/** A metric's line. NaN, where it is not known and in every gap, keeps it from being bridged. */
-export function linePoints(points: readonly Point[], metric: string, gaps: readonly Gap[]): { x: number; y: number }[] {
-  const line = points.map((point) => ({ x: point.t, y: point.values[metric]?.mid ?? Number.NaN }));
-  const breaks = gaps.map((gap) => ({ x: gap.from, y: Number.NaN }));
-  return [...line, ...breaks].sort((a, b) => a.x - b.x);
 }
 
 export function MetricChart({

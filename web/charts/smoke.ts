@@ -116,7 +116,17 @@ function paintFailures({ context, area, colours, x }: Painting, points: readonly
 /** The part of the view before there was anything to measure: plain, with a line where that begins. */
 export function paintStart({ context, area, colours, x }: Painting, createdAt: number, word: string): void {
   const at = x(createdAt);
-  if (at <= area.left + 1 || at >= area.right) return;
+  if (at <= area.left + 1) return;
+  if (at >= area.right) {
+    paintWord(
+      context,
+      `all of this is before: ${word}`,
+      (area.left + area.right) / 2,
+      (area.top + area.bottom) / 2,
+      colours.muted,
+    );
+    return;
+  }
   context.save();
   context.strokeStyle = colours.muted;
   context.setLineDash([3, 3]);

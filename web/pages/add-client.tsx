@@ -7,11 +7,13 @@ import { isUp, STATUS_WORD } from "../health.ts";
 import { CopyBlock } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { TextField } from "../parts/field.tsx";
+import { Form, FormError } from "../parts/form.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Shape } from "../parts/status.tsx";
-import { fieldMap, messageOf, refusedFields } from "../problem.ts";
+import { fieldMap } from "../problem.ts";
 import { enrolCommand, isLoopback } from "../shell.ts";
 import type { FleetMap } from "../state/fleet.ts";
+import { type FieldMessages, useSubmit } from "../state/use-submit.ts";
 
 const VALID_MS = 24 * 3_600_000;
 
@@ -35,66 +37,46 @@ export function AddClient({ fleet, onClose }: { fleet: FleetMap; onClose: () => 
 function OrderForm({ onOrder }: { onOrder: (order: Order) => void }) {
   const [name, setName] = useState("");
   const [site, setSite] = useState("");
-  const [error, setError] = useState<{ text: string; fields: Record<string, string> } | null>(null);
-  const [busy, setBusy] = useState(false);
-  const submit = async () => {
-    const label = name.trim() || site.trim() || "new client";
-    const body = {
-      kind: "enrolment",
-      name: label,
-      max_uses: 1,
-      expires_at: new Date(Date.now() + VALID_MS).toISOString(),
-      site: site.trim() === "" ? null : site.trim(),
-      tags: {},
-    };
-    const checked = createTokenSchema.safeParse(body);
-    if (!checked.success) {
-      const fields = fieldMap(fieldErrors(checked.error));
-      return setError({ text: "", fields });
-    }
-    setBusy(true);
-    setError(null);
-    try {
-      onOrder({ token: await request("POST", "/tokens", createdTokenSchema, { body }), name: name.trim(), site: site.trim() });
-    } catch (failure) {
-      const fields = refusedFields(failure);
-      setError({ text: messageOf(failure), fields });
-      setBusy(false);
-    }
+  const body = {
+    kind: "enrolment",
+    name: name.trim() || site.trim() || "new client",
+    max_uses: 1,
+    expires_at: new Date(Date.now() + VALID_MS).toISOString(),
+    site: site.trim() === "" ? null : site.trim(),
+    tags: {},
   };
+  const check = (): FieldMessages => {
+    const checked = createTokenSchema.safeParse(body);
+    return checked.success ? {} : fieldMap(fieldErrors(checked.error));
+  };
+  const { errors, busy, submit } = useSubmit(check, async () => {
+    const token = await request("POST", "/tokens", createdTokenSchema, { body });
+    onOrder({ token, name: name.trim(), site: site.trim() });
+  });
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
+    <Form onSubmit={submit}>
       <div class="dialog-body">
         <p>
           The next step shows one command to run on a computer in the office that shall be measured. Both fields may stay empty:
           the client then takes its host name.
         </p>
-        <TextField label="Name" value={name} onValue={setName} error={error?.fields.name} placeholder="lyon-gw-01" autoFocus />
+        <TextField label="Name" value={name} onValue={setName} error={errors.name} placeholder="lyon-gw-01" autoFocus />
         <TextField
           label="Site"
           value={site}
           onValue={setSite}
-          error={error?.fields.site}
+          error={errors.site}
           placeholder="Lyon"
           hint="Groups clients; tests can be given to a whole site."
         />
-        {error?.text && (
-          <p class="field-error" role="alert">
-            {error.text}
-          </p>
-        )}
+        <FormError text={errors.form} />
       </div>
       <footer class="dialog-foot">
         <button type="submit" class="btn btn-primary" disabled={busy}>
           Show the command
         </button>
       </footer>
-    </form>
+    </Form>
   );
 }
 

@@ -7,8 +7,10 @@ import { type FieldError, fieldErrors } from "#contract/problem";
 import { command, idPath } from "../api.ts";
 import { Confirm, Dialog } from "../parts/dialog.tsx";
 import { TextField } from "../parts/field.tsx";
+import { Form, FormError } from "../parts/form.tsx";
 import { toast } from "../parts/toasts.tsx";
-import { ApiError, fieldMap, messageOf } from "../problem.ts";
+import { fieldMap } from "../problem.ts";
+import { type FieldMessages, useSubmit } from "../state/use-submit.ts";
 import { tagsFromText, tagsText } from "../tags.ts";
 
 /** Errors inside the tags belong to the one field that holds them all. */
@@ -25,30 +27,19 @@ export function EditClient({ client, onClose, onDone }: DialogProps) {
   const [name, setName] = useState(client.name);
   const [site, setSite] = useState(client.site);
   const [tags, setTags] = useState(tagsText(client.tags));
-  const [refused, setRefused] = useState<Record<string, string>>({});
   const body = { name, site, tags: tagsFromText(tags) };
-  const checked = patchClientSchema.safeParse(body);
-  const found = checked.success ? {} : topFields(fieldErrors(checked.error));
-  const errors: Record<string, string> = { ...refused, ...found };
-  const save = async () => {
-    if (!checked.success) return;
-    try {
-      await command("PATCH", `/clients${idPath(client.id)}`, { body: checked.data });
-      toast("Saved.");
-      onDone();
-    } catch (error) {
-      if (error instanceof ApiError) setRefused(topFields(error.fields));
-      toast(messageOf(error), "bad");
-    }
+  const check = (): FieldMessages => {
+    const checked = patchClientSchema.safeParse(body);
+    return checked.success ? {} : topFields(fieldErrors(checked.error));
   };
+  const { errors, busy, submit } = useSubmit(check, async () => {
+    await command("PATCH", `/clients${idPath(client.id)}`, { body });
+    toast("Saved.");
+    onDone();
+  });
   return (
     <Dialog title={`Edit ${client.name}`} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
+      <Form onSubmit={submit}>
         <div class="dialog-body">
           <TextField label="Name" value={name} onValue={setName} error={errors.name} />
           <TextField label="Site" value={site} onValue={setSite} error={errors.site} />
@@ -59,16 +50,17 @@ export function EditClient({ client, onClose, onDone }: DialogProps) {
             error={errors.tags}
             hint="For example: role=gateway, floor=2. Tests can select clients by them."
           />
+          <FormError text={errors.form} />
         </div>
         <footer class="dialog-foot">
           <button type="button" class="btn btn-outline-secondary" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="btn btn-primary" disabled={!checked.success}>
+          <button type="submit" class="btn btn-primary" disabled={busy}>
             Save
           </button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   );
 }

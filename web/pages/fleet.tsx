@@ -10,6 +10,7 @@ import { countOf, FILTERS, type Filter, filterFromText, shownClients, sortFromTe
 import { useFleet } from "../state/use-fleet.ts";
 import { fleetVerdict, plural } from "../verdict.ts";
 import { AddClient } from "./add-client.tsx";
+import { FleetOverview } from "./fleet-overview.tsx";
 import { FleetTable } from "./fleet-table.tsx";
 
 const FILTER_WORD: Record<Filter, string> = { all: "All", problems: "Problems", online: "Online", offline: "Not online" };
@@ -48,6 +49,7 @@ export function FleetPage() {
       {clients.length > 0 && (
         <>
           <VerdictLine verdict={fleetVerdict(clients, now.value)} />
+          <FleetOverview clients={clients} />
           <fieldset class="ranges filters">
             <legend class="visually-hidden">Clients shown</legend>
             {FILTERS.map((one) => (
@@ -79,6 +81,14 @@ export function FleetPage() {
             </div>
           )}
         </>
+      )}
+      {clients.length === 1 && canWrite.value && (
+        <section class="card next-step">
+          <span>One client measures so far. With a second office, the same target can be compared from both.</span>
+          <button type="button" class="btn btn-sm btn-outline-secondary" onClick={openAdd}>
+            <Icon name="plus-lg" /> Add another client
+          </button>
+        </section>
       )}
       {query.add === "1" && canWrite.value && fleet && <AddClient fleet={fleet} onClose={() => patch({ add: undefined })} />}
     </Page>

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { LiveFrame, TestDetail } from "#contract/api";
 import type { Result } from "#contract/result";
 import { Readout } from "../charts/readout.tsx";
+import { now } from "../clock.ts";
 import { formatPercent, formatText } from "../format.ts";
 import { isUp, STATUS_WORD, statusReason } from "../health.ts";
 import { lossLevel } from "../loss.ts";
@@ -14,8 +15,8 @@ import { Card, Page, VerdictLine } from "../parts/page.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { ResultTable } from "../parts/result-table.tsx";
 import { Failed, Skeleton, Stale } from "../parts/states.tsx";
-import { useTestData } from "../state/use-test-data.ts";
-import { useView } from "../state/use-view.ts";
+import { type TestData, useTestData } from "../state/use-test-data.ts";
+import { type ShownView, useView } from "../state/use-view.ts";
 import { type RangeName, rangeForAge } from "../state/view.ts";
 import { intervalText } from "../time.ts";
 import { testVerdict } from "../verdict.ts";
@@ -35,8 +36,7 @@ interface TestViewProps {
 }
 
 export function TestView({ test, client, heading, actions, tabs }: TestViewProps) {
-  const createdAt = Date.parse(test.created_at);
-  const [first] = useState(() => rangeForAge(Date.now() - createdAt));
+  const [first] = useState(() => rangeForAge(Date.now() - Date.parse(test.created_at)));
   const shown = useView(first);
   const [status, setStatus] = useState({ status: client.status, reason: "" });
   const [running, setRunning] = useState(false);
@@ -63,27 +63,50 @@ export function TestView({ test, client, heading, actions, tabs }: TestViewProps
       {running && <span class="chip chip-live">measuring…</span>}
     </>
   );
-  const charts = {
+  const state = { up: isUp(status.status), enabled: test.enabled, now: now.value };
+  return (
+    <Page title={test.name} heading={heading} chips={chips} actions={actions} live={data.live}>
+      {tabs}
+      {data.error !== undefined && newest && <Stale error={data.error} retry={data.reload} />}
+      {newest ? (
+        <>
+          <VerdictLine verdict={testVerdict(newest, client.name, state)} />
+          <Figures result={newest} panel={panel} interval={test.interval_s} />
+          <Charts test={test} client={client} data={data} shown={shown} panel={panel} />
+          <Card title="Recent results">
+            <ResultTable results={data.results} columns={panel.columns} older={data.older} />
+          </Card>
+        </>
+      ) : (
+        <Waiting test={test} client={client} state={status} loading={data.loading} error={data.error} retry={data.reload} />
+      )}
+    </Page>
+  );
+}
+
+interface ChartsProps {
+  test: TestDetail;
+  client: TestClient;
+  data: TestData;
+  shown: ShownView;
+  panel: Panel;
+}
+
+function Charts({ test, client, data, shown, panel }: ChartsProps) {
+  // A newest point ahead of this clock still belongs on a chart that ends now.
+  const end = data.points.at(-1)?.end ?? 0;
+  const props = {
     type: test.type,
     name: `${test.destination} from ${client.name}`,
     points: data.points,
     stepMs: data.stepMs,
-    createdAt,
+    createdAt: Date.parse(test.created_at),
     onZoom: shown.zoom,
+    from: shown.from,
+    to: shown.view.kind === "range" ? Math.max(shown.to, end) : shown.to,
   };
-  const lastPoint = data.points.at(-1);
-  const to = shown.view.kind === "range" ? Math.max(shown.to, lastPoint?.end ?? 0) : shown.to;
-  const props = { ...charts, from: shown.from, to };
   return (
-    <Page title={test.name} heading={heading} chips={chips} actions={actions} live={data.live}>
-      {tabs}
-      {data.error !== undefined && data.results.length > 0 && <Stale error={data.error} retry={data.reload} />}
-      {newest ? (
-        <VerdictLine verdict={testVerdict(newest, client.name)} />
-      ) : (
-        <Waiting test={test} client={client} state={status} loading={data.loading} error={data.error} retry={data.reload} />
-      )}
-      {newest && <Figures result={newest} panel={panel} interval={test.interval_s} />}
+    <>
       <Card title={panel.chartTitle} tools={<RangeButtons view={shown.view} ranges={TEST_RANGES} onRange={shown.choose} />}>
         <panel.Main {...props} />
         <footer class="chart-foot">
@@ -92,12 +115,7 @@ export function TestView({ test, client, heading, actions, tabs }: TestViewProps
         </footer>
       </Card>
       {panel.Rest && <panel.Rest {...props} />}
-      {data.results.length > 0 && (
-        <Card title="Recent results">
-          <ResultTable results={data.results} columns={panel.columns} older={data.older} />
-        </Card>
-      )}
-    </Page>
+    </>
   );
 }
 

@@ -1,20 +1,17 @@
 // Enrolment and API tokens: what they may, how often they were used, and revoking them.
 import { useState } from "preact/hooks";
-import { type CreatedToken, createdTokenSchema, createTokenSchema, pageOf, type Token, tokenSchema } from "#contract/api";
+import { pageOf, type Token, tokenSchema } from "#contract/api";
 import { LIMITS } from "#contract/limits";
-import { fieldErrors } from "#contract/problem";
-import { command, get, idPath, request } from "../api.ts";
+import { command, get, idPath } from "../api.ts";
 import { useQuery } from "../hooks.ts";
 import { Ago } from "../parts/ago.tsx";
-import { CopyBlock } from "../parts/copy.tsx";
-import { Confirm, Dialog } from "../parts/dialog.tsx";
-import { TextField } from "../parts/field.tsx";
+import { Confirm } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { ListPage } from "../parts/list-page.tsx";
 import { StatusMark } from "../parts/status.tsx";
-import { messageOf } from "../problem.ts";
 import { canWrite } from "../session.ts";
 import { fullTime } from "../time.ts";
+import { CreateToken } from "./create-token.tsx";
 
 const tokenPage = pageOf(tokenSchema);
 
@@ -103,70 +100,5 @@ function Row({ token, revoke }: { token: Token; revoke: () => void }) {
         )}
       </td>
     </tr>
-  );
-}
-
-function CreateToken({ onClose, onCreated }: { onClose: () => void; onCreated: () => void }) {
-  const [name, setName] = useState("");
-  const [write, setWrite] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  const [made, setMade] = useState<CreatedToken | null>(null);
-  const submit = async () => {
-    const body = { kind: "api", name, scopes: write ? ["read", "write"] : ["read"] };
-    const checked = createTokenSchema.safeParse(body);
-    if (!checked.success) return setError(`Name ${fieldErrors(checked.error)[0]?.message ?? "is wrong"}`);
-    try {
-      setMade(await request("POST", "/tokens", createdTokenSchema, { body }));
-      onCreated();
-    } catch (failure) {
-      setError(messageOf(failure));
-    }
-  };
-  return (
-    <Dialog title="New API token" onClose={onClose}>
-      {made ? (
-        <div class="dialog-body">
-          <p>Copy it now: it is not shown again.</p>
-          <CopyBlock text={made.secret} label="The token's secret" />
-        </div>
-      ) : (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            void submit();
-          }}
-        >
-          <div class="dialog-body">
-            <TextField
-              label="Name"
-              value={name}
-              onValue={setName}
-              hint="What it is for, so that you recognise it later."
-              autoFocus
-            />
-            <label class="form-check">
-              <input
-                class="form-check-input"
-                type="checkbox"
-                checked={write}
-                disabled={!canWrite.value}
-                onChange={(event) => setWrite(event.currentTarget.checked)}
-              />
-              It may change things, not only read
-            </label>
-            {error && (
-              <p class="field-error" role="alert">
-                {error}
-              </p>
-            )}
-          </div>
-          <footer class="dialog-foot">
-            <button type="submit" class="btn btn-primary">
-              Create it
-            </button>
-          </footer>
-        </form>
-      )}
-    </Dialog>
   );
 }

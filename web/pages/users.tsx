@@ -1,27 +1,19 @@
 // People with an account; admins only.
 import { useState } from "preact/hooks";
-import { createUserSchema, pageOf, ROLES, type Role, type User, userSchema } from "#contract/api";
+import { pageOf, type User, userSchema } from "#contract/api";
 import { LIMITS } from "#contract/limits";
-import { fieldErrors } from "#contract/problem";
 import { command, get, idPath } from "../api.ts";
 import { useQuery } from "../hooks.ts";
 import { Ago } from "../parts/ago.tsx";
-import { Dialog } from "../parts/dialog.tsx";
-import { Field, TextField } from "../parts/field.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { ListPage } from "../parts/list-page.tsx";
+import { RoleSelect } from "../parts/role-select.tsx";
 import { StatusMark } from "../parts/status.tsx";
-import { attempt, toast } from "../parts/toasts.tsx";
-import { fieldMap, messageOf, refusedFields } from "../problem.ts";
+import { attempt } from "../parts/toasts.tsx";
 import { currentUser } from "../session.ts";
+import { CreateUser } from "./create-user.tsx";
 
 const userPage = pageOf(userSchema);
-
-const ROLE_HINT: Record<Role, string> = {
-  viewer: "reads everything",
-  user: "also manages clients and tests",
-  admin: "may do everything",
-};
 
 export function UsersPage() {
   const query = useQuery("users", (signal) => get(`/users?limit=${LIMITS.listPage}`, userPage, signal));
@@ -49,37 +41,6 @@ export function UsersPage() {
         />
       )}
     </ListPage>
-  );
-}
-
-function RoleSelect({
-  value,
-  onValue,
-  label,
-  disabled = false,
-}: {
-  value: Role;
-  onValue: (role: Role) => void;
-  label: string;
-  disabled?: boolean;
-}) {
-  return (
-    <select
-      class="form-select form-select-sm"
-      aria-label={label}
-      disabled={disabled}
-      value={value}
-      onChange={(event) => {
-        const chosen = ROLES.find((role) => role === event.currentTarget.value);
-        if (chosen) onValue(chosen);
-      }}
-    >
-      {ROLES.map((role) => (
-        <option value={role} title={ROLE_HINT[role]}>
-          {role}
-        </option>
-      ))}
-    </select>
   );
 }
 
@@ -127,67 +88,5 @@ function Row({ user, reload }: { user: User; reload: () => void }) {
         )}
       </td>
     </tr>
-  );
-}
-
-function CreateUser({ onClose, onCreated }: { onClose: () => void; onCreated: () => void }) {
-  const [username, setUsername] = useState("");
-  const [password, setPassword] = useState("");
-  const [role, setRole] = useState<Role>("viewer");
-  const [errors, setErrors] = useState<Record<string, string>>({});
-  const submit = async () => {
-    const body = { username, password, role };
-    const checked = createUserSchema.safeParse(body);
-    if (!checked.success) return setErrors(fieldMap(fieldErrors(checked.error)));
-    try {
-      await command("POST", "/users", { body });
-      toast(`${username} may sign in now.`);
-      onCreated();
-    } catch (error) {
-      setErrors({ ...refusedFields(error), form: messageOf(error) });
-    }
-  };
-  return (
-    <Dialog title="New user" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <div class="dialog-body">
-          <TextField
-            label="User name"
-            value={username}
-            onValue={setUsername}
-            error={errors.username}
-            autoComplete="off"
-            autoFocus
-          />
-          <TextField
-            label="Password"
-            type="password"
-            value={password}
-            onValue={setPassword}
-            error={errors.password}
-            autoComplete="new-password"
-            hint={`At least ${LIMITS.password.min} characters; hand it over safely.`}
-          />
-          <Field label="Role" hint={ROLE_HINT[role]}>
-            {() => <RoleSelect value={role} label="Role" onValue={setRole} />}
-          </Field>
-          {errors.form && (
-            <p class="field-error" role="alert">
-              {errors.form}
-            </p>
-          )}
-        </div>
-        <footer class="dialog-foot">
-          <button type="submit" class="btn btn-primary">
-            Create the user
-          </button>
-        </footer>
-      </form>
-    </Dialog>
   );
 }

@@ -19,7 +19,7 @@ export function RangeButtons({ view, ranges, onRange }: RangeButtonsProps) {
       {fixed && (
         <span class="range-fixed">
           {sinceText(fixed.from, now.value)} – {sinceText(fixed.to, now.value)}
-          <button type="button" class="btn-icon" aria-label="Leave the zoom" onClick={() => onRange(ranges[1] ?? "1h")}>
+          <button type="button" class="btn-icon" aria-label="Leave the zoom" onClick={() => onRange("1h")}>
             <Icon name="zoom-out" />
           </button>
         </span>

@@ -1,6 +1,7 @@
 // Which clients the fleet table shows, and in which order; both are in the URL.
 import type { FleetClient } from "#contract/api";
 import { fleetHealth, headline, isUp } from "../health.ts";
+import { problemsOf } from "../problems.ts";
 
 export const FILTERS = ["all", "problems", "online", "offline"] as const;
 export type Filter = (typeof FILTERS)[number];
@@ -38,7 +39,7 @@ export const sortText = (sort: Sort) => `${sort.down ? "-" : ""}${sort.key}`;
 
 const FILTER_TEST: Record<Filter, (client: FleetClient) => boolean> = {
   all: () => true,
-  problems: (client) => fleetHealth(client).tone === "bad" || fleetHealth(client).tone === "warn" || client.status === "offline",
+  problems: (client) => problemsOf(client, 0).length > 0,
   online: (client) => isUp(client.status),
   offline: (client) => !isUp(client.status),
 };

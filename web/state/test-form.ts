@@ -146,7 +146,12 @@ export function errorsOf(form: TestForm): Record<string, string> {
   const size = typeof body.packet_size === "number" ? { packet_size: body.packet_size } : {};
   const interval = typeof body.interval_s === "number" ? body.interval_s : undefined;
   const checked = checkTest(form.type, form.destination, { ...body.params, ...size }, interval);
-  if (!checked.ok) errors.push(...checked.errors);
+  if (!checked.ok) {
+    errors.push(...checked.errors);
+    // A wrong parameter hides the destination's own faults; they are asked for alone.
+    const alone = checkTest(form.type, form.destination, {});
+    if (!alone.ok) errors.push(...alone.errors.filter((error) => error.path === "destination"));
+  }
   if (form.target === "clients" && form.clientIds.length === 0)
     errors.push({ path: "client_ids", message: "names no client; choose at least one" });
   if (form.target === "site" && form.site.trim() === "") errors.push({ path: "selector", message: "names no site" });

@@ -1,6 +1,14 @@
 // The stretch of time a page shows. The page's URL is the view.
 
-export const RANGES = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 } as const;
+export const RANGES = {
+  "5m": 300,
+  "15m": 900,
+  "1h": 3600,
+  "6h": 21_600,
+  "24h": 86_400,
+  "7d": 604_800,
+  "30d": 2_592_000,
+} as const;
 export type RangeName = keyof typeof RANGES;
 
 export const RANGE_LABEL: Record<RangeName, string> = {

@@ -63,5 +63,5 @@ function lossOf(group: readonly Point[]): number | null {
     sent += point.sent;
     received += point.received;
   }
-  return sent === 0 ? null : ((sent - received) / sent) * 100;
+  return sent === 0 ? null : (100 * (sent - received)) / sent;
 }

@@ -132,8 +132,8 @@ results.openapi(
     responses: { 200: json(resultSchema) },
   }),
   async (context) => {
-    const [clientId = "", seq = ""] = context.req.valid("param").id.split(".");
-    if (!/^\d{1,15}$/.test(seq)) throw notFound("result");
+    const [, clientId, seq] = /^([^.]+)\.(\d{1,15})$/.exec(context.req.valid("param").id) ?? [];
+    if (clientId === undefined) throw notFound("result");
     const row = await visibleClient(context, clientId);
     const found = await clientObject(context.env, row.id).result(Number(seq));
     if (found === null) throw notFound("result");

@@ -1,0 +1,47 @@
+// Runs the real command line as a process of its own.
+import { execFile } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const CLI = fileURLToPath(new URL("../../../agent/cli.ts", import.meta.url));
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  took_ms: number;
+}
+
+/** `node agent/cli.ts …args`, with further environment. */
+export function cli(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return run(process.execPath, [CLI, ...args], env);
+}
+
+export function run(file: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const start = performance.now();
+  return new Promise((resolve) => {
+    const child = execFile(
+      file,
+      [...args],
+      { env: { ...process.env, NODE_NO_WARNINGS: "1", ...env } },
+      (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode, stdout, stderr, took_ms: performance.now() - start });
+      },
+    );
+  });
+}
+
+export const scratch = (): string => mkdtempSync(join(tmpdir(), "streamswarm-agent-test-"));
+
+/** A directory with shell scripts in place of measuring tools. */
+export function fakeTools(scripts: Record<string, string>): string {
+  const dir = join(scratch(), "tools");
+  mkdirSync(dir);
+  for (const [name, script] of Object.entries(scripts)) {
+    writeFileSync(join(dir, name), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(dir, name), 0o755);
+  }
+  return dir;
+}

@@ -1,0 +1,93 @@
+// The web API as a script uses it: a session cookie and JSON.
+
+import { z } from "zod";
+import {
+  type Client,
+  type ClientDetail,
+  type CreateTest,
+  clientDetailSchema,
+  clientSchema,
+  createdTokenSchema,
+  pageOf,
+  type SeriesReply,
+  seriesSchema,
+  type Test,
+  testSchema,
+} from "#contract/api";
+
+export const ADMIN = { username: "e2e", password: "correct horse battery" };
+
+/** GET clients/{id}/ledger: what the client's object holds, counted number by number. */
+const ledgerSchema = z.object({
+  last_seq: z.number(),
+  results: z.number(),
+  hosts: z.number(),
+  rejected: z.number(),
+  dropped: z.number(),
+  missing: z.array(z.tuple([z.number(), z.number()])),
+  duplicates: z.number(),
+});
+export type Ledger = z.infer<typeof ledgerSchema>;
+
+export class Api {
+  readonly base: string;
+  #cookie = "";
+
+  private constructor(base: string) {
+    this.base = base;
+  }
+
+  static async signIn(base: string): Promise<Api> {
+    const api = new Api(base);
+    const reply = await api.#fetch("POST", "/session", ADMIN);
+    api.#cookie = (reply.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    return api;
+  }
+
+  /** The session cookie, to hand to a browser. */
+  get cookie(): { name: string; value: string } {
+    const at = this.#cookie.indexOf("=");
+    return { name: this.#cookie.slice(0, at), value: this.#cookie.slice(at + 1) };
+  }
+
+  async clients(): Promise<Client[]> {
+    return (await this.get("/clients", pageOf(clientSchema))).items;
+  }
+
+  client(id: string): Promise<ClientDetail> {
+    return this.get(`/clients/${id}`, clientDetailSchema);
+  }
+
+  ledger(id: string): Promise<Ledger> {
+    return this.get(`/clients/${id}/ledger`, ledgerSchema);
+  }
+
+  series(query: Record<string, string>): Promise<SeriesReply> {
+    return this.get(`/series?${new URLSearchParams(query)}`, seriesSchema);
+  }
+
+  async createTest(test: CreateTest): Promise<Test> {
+    return testSchema.parse(await (await this.#fetch("POST", "/tests", test)).json());
+  }
+
+  /** A token that lets agents register. */
+  async enrolmentToken(): Promise<string> {
+    const reply = await this.#fetch("POST", "/tokens", { kind: "enrolment", name: "e2e agents" });
+    return createdTokenSchema.parse(await reply.json()).secret;
+  }
+
+  async get<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> {
+    return schema.parse(await (await this.#fetch("GET", path)).json());
+  }
+
+  async #fetch(method: string, path: string, body?: unknown): Promise<Response> {
+    const reply = await fetch(`${this.base}/api/v1${path}`, {
+      method,
+      headers: { cookie: this.#cookie, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(20_000),
+    });
+    if (!reply.ok) throw new Error(`${method} ${path} answered ${reply.status}: ${await reply.text()}`);
+    return reply;
+  }
+}

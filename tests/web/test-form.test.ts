@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { safeNext } from "../../web/safe-next.ts";
+import { bodyOf, emptyForm, errorsOf, formOfTest, paramFields } from "../../web/state/test-form.ts";
+import { iso, NOW } from "./make.ts";
+
+const form = { ...emptyForm(["a"]), destination: "crm.example" };
+
+test("the parameters come from the type's schema", () => {
+  const fields = paramFields("ping");
+  expect(fields.map((field) => field.name)).toEqual(["count", "interval", "timeout", "ip_version", "dscp", "df"]);
+  expect(fields.find((field) => field.name === "ip_version")).toMatchObject({ kind: "choice", choices: ["4", "6"] });
+  expect(fields.find((field) => field.name === "df")?.kind).toBe("switch");
+  expect(fields.find((field) => field.name === "interval")).toMatchObject({ kind: "number", fallback: "0.2" });
+});
+
+test("a filled form makes the request", () => {
+  expect(errorsOf(form)).toEqual({});
+  const full = { ...form, packetSize: "512", params: { count: "5", ip_version: "6", df: "true", dscp: "" } };
+  expect(bodyOf(full)).toMatchObject({
+    name: "crm.example ping",
+    packet_size: 512,
+    interval_s: 10,
+    params: { count: 5, ip_version: 6, df: true },
+    client_ids: ["a"],
+    selector: null,
+  });
+});
+
+test("every wrong field is named", () => {
+  const wrong = { ...form, destination: "http://x/", packetSize: "70000", interval: "", params: { dscp: "99" }, clientIds: [] };
+  const errors = errorsOf(wrong);
+  expect(new Set(Object.keys(errors))).toEqual(new Set(["client_ids", "destination", "packet_size", "params.dscp"]));
+  expect(errorsOf({ ...form, interval: "0" })).toHaveProperty("interval_s");
+  expect(errorsOf({ ...form, packetSize: "65508" }).packet_size).toContain("65507");
+  expect(errorsOf({ ...form, target: "tags" })).toHaveProperty("selector");
+});
+
+test("selectors", () => {
+  expect(bodyOf({ ...form, target: "all" })).toMatchObject({ selector: { all: true }, client_ids: [] });
+  expect(bodyOf({ ...form, target: "tags", tags: "role=gw" }).selector).toEqual({ tags: { role: "gw" } });
+});
+
+test("an existing test survives the form unchanged", () => {
+  const stored = {
+    id: "t",
+    name: "CRM",
+    type: "ping",
+    destination: "crm.example",
+    interval_s: 30,
+    packet_size: 128,
+    params: { count: 5, interval: 0.2, df: true },
+    schedule: null,
+    enabled: true,
+    client_ids: [],
+    selector: { site: "Lyon" },
+    thresholds: {},
+    created_at: iso(NOW),
+    updated_at: iso(NOW),
+  };
+  expect(bodyOf(formOfTest(stored))).toMatchObject({
+    name: "CRM",
+    interval_s: 30,
+    packet_size: 128,
+    params: stored.params,
+    selector: stored.selector,
+    client_ids: [],
+  });
+});
+
+test("signing in leads back to this origin only", () => {
+  expect(safeNext("/tests/t?range=1h")).toBe("/tests/t?range=1h");
+  for (const bad of [undefined, "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/login"]) {
+    expect(safeNext(bad)).toBe("/");
+  }
+});
