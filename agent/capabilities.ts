@@ -11,7 +11,7 @@ export type PingState =
   | {
       readonly works: false;
       readonly tool: PingTool | undefined;
-      readonly why: "tool_missing" | "no_permission" | "failed";
+      readonly why: "tool_missing" | "no_permission" | "no_start" | "failed";
       readonly says: string;
     };
 
@@ -35,7 +35,9 @@ export async function checkPing(): Promise<PingState> {
         : "unknown";
     return { works: true, tool, mode };
   }
-  const denied = pingComplaint(run.stderr) === "no_permission" || run.startError === "EPERM" || run.startError === "EACCES";
+  if (run.startError === "EPERM" || run.startError === "EACCES")
+    return { works: false, tool, why: "no_start", says: run.startError };
+  const denied = pingComplaint(run.stderr) === "no_permission";
   const says = (run.stderr.trim().split("\n")[0] ?? "").slice(0, 200);
   return { works: false, tool, why: denied ? "no_permission" : "failed", says };
 }

@@ -35,6 +35,8 @@ async function pingCheck(): Promise<Check> {
   const ping = await checkPing();
   if (ping.works) return check("ping", "ok", `${ping.tool.version}, ${ping.mode} socket, ${ping.tool.file}`, null, true);
   if (ping.why === "tool_missing") return check("ping", "missing", "ping is not installed", installHint("ping"), true);
+  if (ping.why === "no_start")
+    return check("ping", "problem", `ping may not start: ${ping.says}`, installHint("ping-start"), true);
   if (ping.why === "no_permission")
     return check("ping", "problem", `ping may not open a socket: ${ping.says}`, installHint("ping-permission"), true);
   return check(
@@ -70,12 +72,10 @@ async function serverCheck(server: string | undefined, identity: Identity | unde
   const answer = await new EdgeHttp(server, VERSION).instruction(identity?.token ?? "none", undefined);
   if (answer.ok) return check("server", "ok", `${server} answers and knows this agent`);
   if ("unreachable" in answer) {
-    return check(
-      "server",
-      "problem",
-      `${server} cannot be reached: ${answer.unreachable}`,
-      "check address, DNS, firewall and proxy (HTTPS_PROXY)",
-    );
+    const fix = /certificate/i.test(answer.unreachable)
+      ? "if the server's certificate is your own, give its authority with --ca FILE"
+      : "check address, DNS, firewall and proxy (HTTPS_PROXY)";
+    return check("server", "problem", `${server} cannot be reached: ${answer.unreachable}`, fix);
   }
   const { status, detail } = answer.refused;
   if (status !== 401)

@@ -38,12 +38,18 @@ function manager(): Manager {
   }
 }
 
-/** How to get a tool (`ping`, `traceroute`, `mtr`, `ss`, `ip`) or, for `ping-permission`, the right to use it. */
+/**
+ * How to get a tool (`ping`, `traceroute`, `mtr`, `ss`, `ip`) or the right to use ping: `ping-permission` where it may open no
+ * socket, `ping-start` where it may not even start, since its file asks for a capability this process cannot have.
+ */
 export function installHint(what: string, here: Manager = manager()): string {
   if (what === "ping-permission") {
     return here === "windows" || here === "brew"
       ? "run the agent as an administrator"
       : `allow it with: sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"`;
+  }
+  if (what === "ping-start") {
+    return "let the agent have CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW), or take it off the file: sudo setcap -r $(command -v ping)";
   }
   const name = PACKAGES[what]?.[here];
   const command = COMMAND[here];

@@ -8,7 +8,7 @@ import type { Cadence } from "./cadence.ts";
 import { ClockOffset } from "./clock-offset.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./connect.ts";
-import { type Answer, EdgeHttp, isTokenRefusal, type Refusal } from "./edge-http.ts";
+import { type Answer, EdgeHttp } from "./edge-http.ts";
 import type { RunFrame, SessionEnd, SocketSession } from "./edge-socket.ts";
 import { FatalError } from "./exit.ts";
 import { httpMode } from "./http-mode.ts";
@@ -19,6 +19,7 @@ import type { Kind, Outbox } from "./outbox.ts";
 import type { OutboxStore } from "./outbox-store.ts";
 import { register, registrationVerdict } from "./registration.ts";
 import { Uploader } from "./uploader.ts";
+import { judgeEnd, judgeRefusal, type Verdict } from "./verdict.ts";
 import { VERSION } from "./version.ts";
 
 export type RunRequest = Omit<RunFrame, "type">;
@@ -45,8 +46,6 @@ const BLOCKED_AFTER = 3;
 const SOCKET_AGAIN_MS = 10 * 60 * 1000;
 /** A session this long was a good one: the next wait begins small again. */
 const GOOD_MS = 10_000;
-
-type Verdict = { next: "retry"; spread?: boolean; wait?: number | null } | { next: "revoked" | "superseded"; why: string };
 
 export class Link {
   readonly #parts: LinkParts;
@@ -197,18 +196,15 @@ export class Link {
   }
 
   async #judge(end: SessionEnd): Promise<Verdict> {
-    if (end.welcomed) this.#parts.log.info({ code: end.code, reason: end.reason }, "disconnected");
-    if (end.code === CLOSE.revoked) return { next: "revoked", why: "this agent's access was revoked" };
-    if (end.code === CLOSE.superseded)
-      return { next: "superseded", why: "another agent runs with the same identity (a copied disk?)" };
-    if (end.code === CLOSE.tooLarge) this.uploader.shrink();
     if (end.welcomed) {
+      this.#parts.log.info({ code: end.code, reason: end.reason }, "disconnected");
       this.#refusedUpgrades = 0;
       if (end.lasted >= GOOD_MS) this.#attempt = 0;
-      if (end.code === CLOSE.protocol) this.#attempt = Math.max(this.#attempt, 5);
-      return { next: "retry", spread: end.code === CLOSE.tryLater || end.code === 1001 };
     }
-    return this.#askWhy();
+    if (end.code === CLOSE.tooLarge) this.uploader.shrink();
+    // Two sides that misunderstand each other will do so again: no hurry.
+    if (end.code === CLOSE.protocol) this.#attempt = Math.max(this.#attempt, 5);
+    return judgeEnd(end) ?? this.#askWhy();
   }
 
   /** A refused upgrade tells a client nothing; a plain request does. */
@@ -224,14 +220,9 @@ export class Link {
       this.#parts.log.warn({ why: answer.unreachable }, "the server cannot be reached; measuring on and trying again");
       return { next: "retry" };
     }
-    return this.#judgeRefusal(answer.refused);
-  }
-
-  #judgeRefusal(refused: Refusal): Verdict {
-    if (isTokenRefusal(refused))
-      return { next: "revoked", why: `the server does not accept this agent's token (${refused.detail})` };
-    this.#parts.log.warn({ status: refused.status, detail: refused.detail }, "the server refused the connection; trying again");
-    return { next: "retry", spread: refused.status === 429 || refused.status === 503, wait: refused.retryAfter };
+    const { status, detail } = answer.refused;
+    this.#parts.log.warn({ status, detail }, "the server refused the connection");
+    return judgeRefusal(answer.refused);
   }
 
   /** Becomes nobody, to register anew where that is allowed. */
@@ -328,6 +319,6 @@ export class Link {
       },
       SOCKET_AGAIN_MS,
     );
-    return refused === undefined ? undefined : this.#judgeRefusal(refused);
+    return refused === undefined ? undefined : judgeRefusal(refused);
   }
 }

@@ -50,5 +50,15 @@ export function headline(client: Pick<FleetClient, "headline">, name: string): n
   return typeof value === "number" ? value : null;
 }
 
+/** A headline figure as of now: of a client nobody hears, none is known. */
+export const currentFigure = (client: Pick<FleetClient, "headline" | "status">, name: string) =>
+  isUp(client.status) ? headline(client, name) : null;
+
+/** What to expect of a client that is offline. */
+export const whileOffline = (reason: string) =>
+  reason === "stopped"
+    ? "Nothing is measured there until it is started again."
+    : "If its host still runs, what it measures meanwhile arrives when it returns.";
+
 export const fleetHealth = (client: FleetClient) =>
   clientHealth(client.status, client.failing, headline(client, "ping_loss_pct"));

@@ -1,9 +1,9 @@
 // What is wrong in the fleet, worst first, each with its evidence.
 import type { FleetClient } from "#contract/api";
 import { formatPercent, formatText } from "./format.ts";
-import { headline, isUp, statusReason, type Tone } from "./health.ts";
+import { headline, isUp, statusReason, type Tone, whileOffline } from "./health.ts";
 import { lossLevel } from "./loss.ts";
-import { agoText, sinceText } from "./time.ts";
+import { sinceText, spanText } from "./time.ts";
 
 export interface FleetProblem {
   readonly client: FleetClient;
@@ -26,8 +26,8 @@ function offline(client: FleetClient, now: number): FleetProblem {
     client,
     tone: "none",
     title: `${client.name} is offline, its targets are unknown`,
-    text: `${sentence(statusReason(client.status_reason))} What it measures meanwhile arrives when it returns.`,
-    since: `since ${sinceText(began, now)} · ${agoText(began, now).replace(" ago", "")}`,
+    text: `${sentence(statusReason(client.status_reason))} ${whileOffline(client.status_reason)}`,
+    since: ["since", sinceText(began, now), spanText(began, now) && `· ${spanText(began, now)}`].filter(Boolean).join(" "),
   };
 }
 

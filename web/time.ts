@@ -38,6 +38,9 @@ export function agoText(ms: number, now: number): string {
   return `${Math.floor(age / 86_400)} d ago`;
 }
 
+/** "14 min": how long something has been so; empty in its first seconds. */
+export const spanText = (ms: number, now: number) => agoText(ms, now).replace(/ ago$|^now$/, "");
+
 /** "10 s", "5 min", "1 h" for intervals. */
 export function intervalText(s: number): string {
   if (s % 3600 === 0) return `${s / 3600} h`;

@@ -2,7 +2,7 @@
 import type { ClientDetail, FleetClient } from "#contract/api";
 import type { Result } from "#contract/result";
 import { formatText } from "./format.ts";
-import { fleetHealth, headline, isUp, STATUS_WORD, statusReason, type Tone } from "./health.ts";
+import { fleetHealth, headline, isUp, STATUS_WORD, statusReason, type Tone, whileOffline } from "./health.ts";
 import { lossLevel } from "./loss.ts";
 import { sinceText } from "./time.ts";
 
@@ -69,7 +69,7 @@ export function fleetVerdict(all: readonly FleetClient[], now: number): Verdict 
 export function clientVerdict(client: Omit<ClientDetail, "tests">, now: number): Verdict {
   const since = sinceText(Date.parse(client.status_since), now);
   if (!isUp(client.status)) {
-    const seen = client.status === "offline" ? " What it measured since then arrives when it returns." : "";
+    const seen = client.status === "offline" ? ` ${whileOffline(client.status_reason)}` : "";
     return {
       tone: "none",
       text: `${client.name} is ${STATUS_WORD[client.status]} since ${since} (${statusReason(client.status_reason)}).${seen}`,

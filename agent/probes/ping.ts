@@ -92,8 +92,11 @@ async function measure(
 function unread(tool: PingTool, execution: ToolRun, address: string, detail: Record<string, unknown>): Outcome {
   const complaint = execution.stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, 300);
   const kind = pingComplaint(execution.stderr);
-  if (kind === "no_permission" || execution.startError === "EPERM" || execution.startError === "EACCES") {
-    const message = `ping may not open a socket here (${complaint || execution.startError}); ${installHint("ping-permission")}`;
+  const barred = execution.startError === "EPERM" || execution.startError === "EACCES";
+  if (barred || kind === "no_permission") {
+    const message = barred
+      ? `ping may not start here (${execution.startError}); ${installHint("ping-start")}`
+      : `ping may not open a socket here (${complaint}); ${installHint("ping-permission")}`;
     return failed({ code: "no_permission", source: "agent", message }, "no_permission", address, detail);
   }
   if (kind === "no_route") {

@@ -1,12 +1,14 @@
 // The line to a server that can only be reached over plain HTTP, and what ends it. The socket's side is in edge-socket.test.ts
 // and, against the real Worker, in the end-to-end suite.
 import { afterEach, describe, expect, test } from "vitest";
+import { CLOSE } from "#contract/limits";
 import { Cadence } from "../../agent/cadence.ts";
 import { readConfig } from "../../agent/cli-run.ts";
 import { StateDir } from "../../agent/identity.ts";
 import { Link, type RunRequest } from "../../agent/link.ts";
 import { createLog } from "../../agent/log.ts";
 import { OutboxStore } from "../../agent/outbox-store.ts";
+import { judgeEnd, judgeRefusal } from "../../agent/verdict.ts";
 import { cli, scratch } from "./helpers/cli.ts";
 import { HttpEdge } from "./helpers/edge.ts";
 
@@ -73,10 +75,27 @@ describe("where no WebSocket comes through", () => {
     expect(Math.abs(running.offset ?? Number.NaN)).toBeLessThan(500);
     expect(state.peekIdentity()).toMatchObject({ client_id: "client-1", token: "client-token-1" });
     store.add("result", { i: 3 });
+    running.uploader.soon();
     await until(() => edge.last === 5);
     await running.stop(100);
     await over;
   });
+});
+
+test("what the end of a connection means", () => {
+  const end = (code: number, welcomed = true) => judgeEnd({ code, reason: "", welcomed, lasted: 0 });
+  expect(end(CLOSE.revoked)?.next).toBe("revoked");
+  expect(end(CLOSE.superseded, false)?.next).toBe("superseded");
+  expect(end(1006)).toEqual({ next: "retry", spread: false });
+  expect(end(CLOSE.tryLater)).toEqual({ next: "retry", spread: true });
+  expect(end(1006, false)).toBeUndefined();
+  const refused = (status: number, code: string, retryAfter: number | null = null) =>
+    judgeRefusal({ status, code, detail: "", retryAfter });
+  expect(refused(401, "token_revoked").next).toBe("revoked");
+  expect(refused(401, "bad_token").next).toBe("revoked");
+  expect(refused(401, "").next).toBe("retry");
+  expect(refused(429, "throttled", 60_000)).toEqual({ next: "retry", spread: true, wait: 60_000 });
+  expect(refused(500, "internal")).toEqual({ next: "retry", spread: false, wait: null });
 });
 
 describe("registration", () => {

@@ -110,9 +110,10 @@ test("fits a phone, in light as well as in dark", async () => {
   expect(complaints).toEqual([]);
 });
 
+/** Charts follow a new width a frame later. */
 async function expectToFit(): Promise<void> {
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(overflow).toBeLessThanOrEqual(0);
+  const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  await expect.poll(overflow, { timeout: 3000 }).toBeLessThanOrEqual(0);
 }
 
 test("a second start: the signed-in page soon shows a new point", async () => {

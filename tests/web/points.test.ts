@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { pointAt } from "../../web/charts/cursor.ts";
 import { linePoints } from "../../web/charts/line-points.ts";
 import { ceilingOf, quantile } from "../../web/charts/smoke.ts";
-import { stepOf, timeTicks } from "../../web/charts/time-ticks.ts";
 import { retryDelayMs } from "../../web/live.ts";
 import { lossLevel } from "../../web/loss.ts";
 import { findGaps, pointOfResult, pointsOfSeries, withLive } from "../../web/state/points.ts";
@@ -116,15 +115,6 @@ test("the cursor finds the point it is on", () => {
   expect(pointAt(points, NOW + 12_000, 15_000)).toBe(1);
   expect(pointAt(points, NOW - 1, 15_000)).toBe(-1);
   expect(pointAt(points, NOW + 60_000, 15_000)).toBe(-1);
-});
-
-test("ticks are round local times", () => {
-  const step = stepOf(NOW, NOW + 3_600_000, 8);
-  expect(step).toBe(600_000);
-  const ticks = timeTicks(NOW + 1, NOW + 3_600_000, step);
-  expect(ticks).toHaveLength(6);
-  expect(ticks.every((tick) => new Date(tick).getMinutes() % 10 === 0)).toBe(true);
-  expect(timeTicks(NOW, NOW + 5 * 86_400_000, 86_400_000).map((tick) => new Date(tick).getHours())).toEqual([0, 0, 0, 0, 0]);
 });
 
 test("the URL is the view", () => {

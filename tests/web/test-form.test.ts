@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { safeNext } from "../../web/safe-next.ts";
-import { bodyOf, emptyForm, errorsOf, formOfTest, paramFields } from "../../web/state/test-form.ts";
+import { bodyOf, emptyForm, errorsOf, formOfTest, paramFields, withoutSameTarget } from "../../web/state/test-form.ts";
 import { iso, NOW } from "./make.ts";
 
 const form = { ...emptyForm(["a"]), destination: "crm.example" };
@@ -65,6 +65,13 @@ test("an existing test survives the form unchanged", () => {
     selector: stored.selector,
     client_ids: [],
   });
+});
+
+test("an edit that leaves the clients alone does not mention them", () => {
+  const start = { ...form, target: "site" as const, site: "Lyon" };
+  expect(withoutSameTarget(bodyOf(start), { ...start, interval: "60" }, start)).not.toHaveProperty("selector");
+  const moved = { ...start, site: "Kiel" };
+  expect(withoutSameTarget(bodyOf(moved), moved, start)).toMatchObject({ selector: { site: "Kiel" }, client_ids: [] });
 });
 
 test("signing in leads back to this origin only", () => {

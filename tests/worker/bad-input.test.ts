@@ -5,6 +5,7 @@ import {
   type Asker,
   agentOf,
   asAdmin,
+  byText,
   createTest,
   ENROLMENT,
   fetchEdge,
@@ -62,8 +63,8 @@ describe("web API bodies", () => {
     const reply = await storesNothing(() =>
       post({ name: 7, interval_s: "10", enabled: "yes", client_ids: "all", thresholds: { ping_rtt_median: "low" } }),
     );
-    const paths = pathsOf(await refused(reply, 422)).sort();
-    expect(paths).toEqual(["client_ids", "enabled", "interval_s", "name", "thresholds.ping_rtt_median"]);
+    const wrong = ["client_ids", "enabled", "interval_s", "name", "thresholds.ping_rtt_median"];
+    expect(new Set(pathsOf(await refused(reply, 422)))).toEqual(new Set(wrong));
     for (const body of ["null", "[]", '"text"', "3"]) await refused(await admin.send("POST", "/api/v1/tests", body), 422);
   });
 
@@ -212,7 +213,7 @@ describe("agent API bodies", () => {
     const reply = await storesNothing(() =>
       agentOf({ token: ENROLMENT }).send("POST", "/api/agent/v1/register", registration({ install_id: 5, name: "" })),
     );
-    expect(pathsOf(await refused(reply, 422)).sort()).toEqual(["install_id", "name"]);
+    expect(pathsOf(await refused(reply, 422)).sort(byText)).toEqual(["install_id", "name"]);
   });
 });
 

@@ -5,7 +5,7 @@ import { isMetricName, METRIC_NAMES, METRICS, metricDefinition, REASONS } from "
 import { PROBLEMS, type ProblemCode, problem, problemSchema } from "#contract/problem";
 import { checkTest, TEST_TYPE_NAMES, TEST_TYPES, testType } from "#contract/test-types/index";
 import { type PingParams, pingCount } from "#contract/test-types/ping";
-import { Asker } from "./edge.ts";
+import { Asker, byText } from "./edge.ts";
 
 describe("metrics", () => {
   test("names are snake_case, with a family and a label of their own", () => {
@@ -172,7 +172,7 @@ test("the OpenAPI document lists every operation of the contract that exists, wi
     "/audit": "get",
   };
   for (const [path, methods] of Object.entries(wanted)) {
-    expect([path, Object.keys(document.paths[path] ?? {}).sort()]).toEqual([path, methods.split(" ").sort()]);
+    expect([path, Object.keys(document.paths[path] ?? {}).sort(byText)]).toEqual([path, methods.split(" ").sort(byText)]);
   }
   for (const [path, operations] of Object.entries(document.paths)) {
     for (const [method, operation] of Object.entries(operations)) {

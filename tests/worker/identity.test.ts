@@ -16,8 +16,8 @@ beforeEach(async () => {
 
 const hello = (boot: string) => ({ type: "hello", version: "0.1.0", boot });
 
-async function greet(boot: string): Promise<Socket> {
-  const socket = await Socket.open("/api/agent/v1/connect", { authorization: `Bearer ${client.token}` });
+async function greet(who: RegisterReply, boot: string): Promise<Socket> {
+  const socket = await Socket.open("/api/agent/v1/connect", { authorization: `Bearer ${who.token}` });
   socket.send(hello(boot));
   return socket;
 }
@@ -33,55 +33,61 @@ async function speaks(socket: Socket, seq: number): Promise<void> {
 }
 
 describe("a second live copy", () => {
-  test("is turned away when the first answers, and registers anew as another client", async () => {
-    const { socket: first } = await connect(client.token, "boot-1");
-    const copy = await greet("boot-2");
+  test.concurrent("is turned away when the first answers, and registers anew as another client", async () => {
+    const own = await register();
+    const { socket: first } = await connect(own.token, "boot-1");
+    const copy = await greet(own, "boot-2");
     await answerCheck(first);
     expect((await copy.closed).code).toBe(4002);
     await speaks(first, 1);
     const anew = await register();
-    expect(anew.client_id).not.toBe(client.client_id);
+    expect(anew.client_id).not.toBe(own.client_id);
     expect(anew.last_seq).toBe(0);
   });
 
-  test("takes over when the first does not answer: it was a restart", async () => {
-    const { socket: first } = await connect(client.token, "boot-1");
-    const restarted = await greet("boot-2");
+  test.concurrent("takes over when the first does not answer: it was a restart", async () => {
+    const own = await register();
+    const { socket: first } = await connect(own.token, "boot-1");
+    const restarted = await greet(own, "boot-2");
     await restarted.next("welcome");
     expect((await first.closed).code).toBe(4002);
     await speaks(restarted, 1);
   });
 
-  test("of the same boot is the same process coming back, let in at once", async () => {
-    const { socket: first } = await connect(client.token, "boot-1");
-    const again = await greet("boot-1");
+  test.concurrent("of the same boot is the same process coming back, let in at once", async () => {
+    const own = await register();
+    const { socket: first } = await connect(own.token, "boot-1");
+    const again = await greet(own, "boot-1");
     await again.next("welcome");
     expect((await first.closed).code).toBe(1000);
     expect(first.waiting("check")).toEqual([]);
     await speaks(again, 1);
   });
 
-  test("an answer with a wrong nonce, or from the copy itself, does not count", async () => {
-    const { socket: first } = await connect(client.token, "boot-1");
-    const copy = await greet("boot-2");
+  test.concurrent("an answer with a wrong nonce, or from the copy itself, does not count", async () => {
+    const own = await register();
+    const { socket: first } = await connect(own.token, "boot-1");
+    const copy = await greet(own, "boot-2");
     const { nonce } = await first.next("check");
     first.send({ type: "here", nonce: `${nonce}x` });
     await copy.next("welcome");
     expect((await first.closed).code).toBe(4002);
   });
 
-  test("two copies at once are both turned away by the first one's answers", async () => {
-    const { socket: first } = await connect(client.token, "boot-1");
-    const copies = await Promise.all([greet("boot-2"), greet("boot-3")]);
+  test.concurrent("two copies at once are both turned away by the first one's answers", async () => {
+    const own = await register();
+    const { socket: first } = await connect(own.token, "boot-1");
+    const copies = await Promise.all([greet(own, "boot-2"), greet(own, "boot-3")]);
     await answerCheck(first);
     await answerCheck(first);
     expect(await Promise.all(copies.map(async (copy) => (await copy.closed).code))).toEqual([4002, 4002]);
     await speaks(first, 1);
   });
 
-  test("two copies at once after a silent first: one gets in, the other is turned away", async () => {
-    const { socket: first } = await connect(client.token, "boot-1");
-    const copies = await Promise.all([greet("boot-2"), greet("boot-3")]);
+  test.concurrent("two copies at once after a silent first: one gets in, the other is turned away", async () => {
+    const own = await register();
+    const { socket: first } = await connect(own.token, "boot-1");
+    const copies = await Promise.all([greet(own, "boot-2"), greet(own, "boot-3")]);
     const winner = await Promise.race(copies.map((copy) => copy.next("welcome").then(() => copy)));
     const loser = copies.find((copy) => copy !== winner);
     await answerCheck(winner);
@@ -149,7 +155,7 @@ describe("a retired client", () => {
   });
 
   test("stays retired when its agent says hello at the same moment", async () => {
-    const socket = await greet("boot-1");
+    const socket = await greet(client, "boot-1");
     await admin.send("PATCH", `/api/v1/clients/${client.client_id}`, { status: "retired" });
     await socket.closed;
     expect(await admin.get(`/api/v1/clients/${client.client_id}`)).toMatchObject({ status: "retired" });

@@ -42,9 +42,8 @@ async function told<Name extends LiveFrame["type"]>(
   }
 }
 
-async function page(path = `clients/${client.client_id}/live`): Promise<Socket> {
-  const socket = await Socket.open(`/api/v1/${path}`, { ...admin.headers, origin: ORIGIN });
-  return socket;
+function page(path = `clients/${client.client_id}/live`): Promise<Socket> {
+  return Socket.open(`/api/v1/${path}`, { ...admin.headers, origin: ORIGIN });
 }
 
 async function leased(agent: Socket): Promise<void> {

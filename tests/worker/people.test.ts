@@ -1,7 +1,7 @@
 // Signing in and out, and the first account.
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import type { Session, User } from "#contract/api";
-import { ADMIN, Asker, asAdmin, asPerson, cookieOf, fetchEdge, problemOf } from "./edge.ts";
+import { ADMIN, Asker, asAdmin, asPerson, byText, cookieOf, fetchEdge, problemOf } from "./edge.ts";
 import { edgeEnv } from "./inside.ts";
 
 const stranger = new Asker();
@@ -170,7 +170,7 @@ describe("with an account", () => {
       errors: [{ path: "username" }],
     });
     const bad = await admin.send("POST", "/api/v1/users", { username: "a b", password: "short", role: "king", x: 1 });
-    const paths = (await problemOf(bad)).errors.map(({ path }) => path).sort();
+    const paths = (await problemOf(bad)).errors.map(({ path }) => path).sort(byText);
     expect(paths).toEqual(["password", "role", "username", "x"]);
   });
 

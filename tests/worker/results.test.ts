@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { SeriesReply } from "#contract/api";
 import { type Result, resultSchema } from "#contract/result";
 import type { RegisterReply } from "#contract/wire";
-import { type Asker, agentOf, asAdmin, createTest, hostSample, pingResult, problemOf, register, upload } from "./edge.ts";
+import { type Asker, agentOf, asAdmin, byText, createTest, hostSample, pingResult, problemOf, register, upload } from "./edge.ts";
 
 let admin: Asker;
 let client: RegisterReply;
@@ -79,8 +79,8 @@ describe("pages", () => {
     await store(times.map((started_at, index) => pingResult(index + 1, { test_id: id, started_at })));
     await store([pingResult(1, { test_id: id, started_at: at + 15_000 })], [], 1, other);
     const { items } = await pages(`test_id=${id}&limit=${limit}`);
-    expect(items.map((item) => item.id).sort()).toEqual(
-      [...[1, 2, 3, 4, 5].map((seq) => `${client.client_id}.${seq}`), `${other.client_id}.1`].sort(),
+    expect(items.map((item) => item.id).sort(byText)).toEqual(
+      [...[1, 2, 3, 4, 5].map((seq) => `${client.client_id}.${seq}`), `${other.client_id}.1`].sort(byText),
     );
   });
 
@@ -225,16 +225,22 @@ describe("series", () => {
     const at = minute(Date.now()) - 600_000;
     await store([1, 2, 3].map((seq) => pingResult(seq, { test_id: seq === 3 ? two.id : one.id, started_at: at + seq })));
     const { series: found } = await series("metric=ping_rtt_min&metric=ping_rtt_max&metric=ping_rtt_min&points=2000");
-    const seen = found.map(({ test_id, metric, count, max }) => [test_id, metric, count, max]).sort();
+    const seen = found.map(({ test_id, metric, count, max }) => [test_id, metric, count, max].join(" "));
     const wanted = [
       [one.id, "ping_rtt_max", [2], [0.09]],
       [one.id, "ping_rtt_min", [2], [0.03]],
       [two.id, "ping_rtt_max", [1], [0.09]],
       [two.id, "ping_rtt_min", [1], [0.03]],
     ];
-    expect(seen).toEqual(wanted.sort());
+    expect(seen.sort(byText)).toEqual(wanted.map((row) => row.join(" ")).sort(byText));
     const { series: only } = await series(`metric=ping_rtt_min&test_id=${two.id}`);
     expect(only.map(({ test_id }) => test_id)).toEqual([two.id]);
+  });
+
+  test("a test id with blanks stays whole", async () => {
+    await store([pingResult(1, { test_id: "lab bench 2" })]);
+    const { series: found } = await series("metric=ping_rtt_median");
+    expect(found).toMatchObject([{ test_id: "lab bench 2", metric: "ping_rtt_median", unit: "ms" }]);
   });
 
   test("a test of several clients has a series for each", async () => {
@@ -242,7 +248,7 @@ describe("series", () => {
     const { id } = await createTest(admin, { client_ids: [client.client_id, other.client_id] });
     for (const who of [client, other]) await store([pingResult(1, { test_id: id })], [], 1, who);
     const { series: found } = await admin.get<SeriesReply>(`/api/v1/series?test_id=${id}&metric=ping_rtt_median`);
-    expect(found.map(({ client_id }) => client_id).sort()).toEqual([client.client_id, other.client_id].sort());
+    expect(found.map(({ client_id }) => client_id).sort(byText)).toEqual([client.client_id, other.client_id].sort(byText));
   });
 
   test("of the host belong to no test and carry no loss", async () => {

@@ -11,7 +11,6 @@ import { paintGaps } from "./canvas.ts";
 import { type Colours, readColours } from "./colours.ts";
 import { Overlay } from "./overlay.tsx";
 import { Chart } from "./setup.ts";
-import { stepOf, tickText, timeTicks } from "./time-ticks.ts";
 
 export interface Line {
   readonly label: string;
@@ -43,8 +42,7 @@ export interface TimeChartProps {
 
 /** Fixed, so that the time axes of charts above each other line up. */
 const AXIS_WIDTH = 62;
-/** Room for one label of the time axis. */
-const TICK_PX = 95;
+const TIME_FORMATS = { second: "HH:mm:ss", minute: "HH:mm", hour: "HH:mm", day: "d MMM", week: "d MMM", month: "MMM yyyy" };
 
 type TimeConfig = ChartConfiguration<"line">;
 
@@ -77,20 +75,14 @@ function optionsOf(props: TimeChartProps, colours: Colours): NonNullable<TimeCon
     layout: { padding: { top: 6, right: 6 } },
     scales: {
       x: {
-        type: "linear",
+        type: "time",
         min: props.from,
         max: props.to,
         grid: { display: false },
         border: { color: colours.line },
-        ticks: { ...ticks, autoSkip: false },
-        afterBuildTicks: (scale) => {
-          const step = stepOf(props.from, props.to, scale.chart.width / TICK_PX);
-          scale.ticks = timeTicks(props.from, props.to, step).map((value) => ({ value }));
-        },
-        afterTickToLabelConversion: (scale) => {
-          const step = stepOf(props.from, props.to, scale.chart.width / TICK_PX);
-          for (const one of scale.ticks) one.label = tickText(one.value, step);
-        },
+        time: { displayFormats: TIME_FORMATS },
+        // Midnights are major ticks and show the date.
+        ticks: { ...ticks, major: { enabled: true } },
       },
       y: {
         min: 0,

@@ -5,7 +5,7 @@ import { useLocation } from "preact-iso";
 import type { FleetClient } from "#contract/api";
 import { idPath } from "../api.ts";
 import { now } from "../clock.ts";
-import { fleetHealth, headline, statusReason } from "../health.ts";
+import { currentFigure, fleetHealth, isUp, statusReason } from "../health.ts";
 import { lossLevel } from "../loss.ts";
 import { Ago } from "../parts/ago.tsx";
 import { Figure } from "../parts/figure.tsx";
@@ -13,7 +13,7 @@ import { Meter } from "../parts/meter.tsx";
 import { Sparkline } from "../parts/sparkline.tsx";
 import { Shape } from "../parts/status.tsx";
 import type { Sort, SortKey } from "../state/fleet-table.ts";
-import { agoText, fullTime } from "../time.ts";
+import { fullTime, spanText } from "../time.ts";
 
 interface FleetTableProps {
   clients: readonly FleetClient[];
@@ -100,16 +100,19 @@ function Cell({ label, class: extra = "", children }: { label: string; class?: s
   );
 }
 
+const OFFLINE_WHY = "Not known now: the client is not online";
+const whyUnknown = (client: FleetClient, reason: string) =>
+  `Not known: ${client.measured_at === null ? "nothing was measured yet" : reason}`;
+
 function Row({ client }: { client: FleetClient }) {
   const { route } = useLocation();
   const health = fleetHealth(client);
   const href = `/clients${idPath(client.id)}`;
-  const loss = headline(client, "ping_loss_pct");
+  const loss = currentFigure(client, "ping_loss_pct");
   const since = Date.parse(client.status_since);
-  const offline = client.status === "offline" ? ` ${agoText(since, now.value).replace(" ago", "")}` : "";
-  const why =
-    client.measured_at === null ? "Not known: nothing was measured yet" : "Not known: the newest sample does not carry it";
-  const whyPing = client.measured_at === null ? "Not known: nothing was measured yet" : "Not known: no ping test has answered";
+  const offline = client.status === "offline" ? ` ${spanText(since, now.value)}` : "";
+  const why = isUp(client.status) ? whyUnknown(client, "the newest sample does not carry it") : OFFLINE_WHY;
+  const whyPing = isUp(client.status) ? whyUnknown(client, "no ping test has answered") : OFFLINE_WHY;
   return (
     // A click anywhere follows the row's link, which is what the keyboard and readers use.
     <tr
@@ -132,7 +135,7 @@ function Row({ client }: { client: FleetClient }) {
       </Cell>
       <Cell label="Site">{client.site || <span class="text-secondary">none</span>}</Cell>
       <Cell label="Latency" class="cell-num">
-        <Figure name="ping_rtt_median" value={headline(client, "ping_rtt_median")} why={whyPing} />
+        <Figure name="ping_rtt_median" value={currentFigure(client, "ping_rtt_median")} why={whyPing} />
       </Cell>
       <Cell label="Recent" class="cell-spark">
         <Sparkline values={client.spark} loss={loss} />
@@ -141,13 +144,13 @@ function Row({ client }: { client: FleetClient }) {
         <Figure name="ping_loss_pct" value={loss} why={whyPing} />
       </Cell>
       <Cell label="CPU">
-        <Meter value={headline(client, "cpu_percent")} label="CPU busy" why={why} />
+        <Meter value={currentFigure(client, "cpu_percent")} label="CPU busy" why={why} />
       </Cell>
       <Cell label="Memory">
-        <Meter value={headline(client, "memory_percent")} label="Memory in use" why={why} />
+        <Meter value={currentFigure(client, "memory_percent")} label="Memory in use" why={why} />
       </Cell>
       <Cell label="Disk">
-        <Meter value={headline(client, "fs_used_pct")} label="Fullest disk" why={why} />
+        <Meter value={currentFigure(client, "fs_used_pct")} label="Fullest disk" why={why} />
       </Cell>
       <Cell label="Seen" class="cell-seen">
         <Ago at={client.last_seen_at} why="It has never been heard" />

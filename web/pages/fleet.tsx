@@ -1,5 +1,6 @@
 // The fleet: verdict first, then every client on a line.
 import { useLocation } from "preact-iso";
+import type { FleetClient } from "#contract/api";
 import { now } from "../clock.ts";
 import { useQueryPatch } from "../navigate.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -20,9 +21,6 @@ export function FleetPage() {
   const patch = useQueryPatch();
   const { fleet, error, live, reload } = useFleet();
   const clients = fleet ? [...fleet.values()] : [];
-  const filter = filterFromText(query.filter);
-  const sort = sortFromText(query.sort);
-  const shown = shownClients(clients, filter, query.q ?? "", sort);
   const sites = new Set(clients.map((client) => client.site).filter(Boolean)).size;
   const openAdd = () => patch({ add: "1" }, false);
   const add = canWrite.value && (
@@ -46,52 +44,68 @@ export function FleetPage() {
       )}
       {!fleet && error !== undefined && <Failed what="The fleet cannot be shown" error={error} retry={reload} />}
       {fleet && clients.length === 0 && <NoClients add={openAdd} />}
-      {clients.length > 0 && (
-        <>
-          <VerdictLine verdict={fleetVerdict(clients, now.value)} />
-          <FleetOverview clients={clients} />
-          <fieldset class="ranges filters">
-            <legend class="visually-hidden">Clients shown</legend>
-            {FILTERS.map((one) => (
-              <button
-                type="button"
-                class="range"
-                aria-pressed={one === filter}
-                onClick={() => patch({ filter: one === "all" ? undefined : one })}
-              >
-                {FILTER_WORD[one]} <span class="unit">{countOf(clients, one)}</span>
-              </button>
-            ))}
-          </fieldset>
-          {shown.length > 0 ? (
-            <FleetTable clients={shown} sort={sort} onSort={(next) => patch({ sort: sortText(next) })} />
-          ) : (
-            <div class="card">
-              <Empty icon="search" title="No client matches">
-                <p>
-                  <button
-                    type="button"
-                    class="btn btn-sm btn-outline-secondary"
-                    onClick={() => patch({ q: undefined, filter: undefined })}
-                  >
-                    Show all {clients.length}
-                  </button>
-                </p>
-              </Empty>
-            </div>
-          )}
-        </>
-      )}
-      {clients.length === 1 && canWrite.value && (
-        <section class="card next-step">
-          <span>One client measures so far. With a second office, the same target can be compared from both.</span>
-          <button type="button" class="btn btn-sm btn-outline-secondary" onClick={openAdd}>
-            <Icon name="plus-lg" /> Add another client
-          </button>
-        </section>
-      )}
+      {clients.length > 0 && <Clients clients={clients} />}
+      {clients.length === 1 && canWrite.value && <NextStep add={openAdd} />}
       {query.add === "1" && canWrite.value && fleet && <AddClient fleet={fleet} onClose={() => patch({ add: undefined })} />}
     </Page>
+  );
+}
+
+function Clients({ clients }: { clients: readonly FleetClient[] }) {
+  const { query } = useLocation();
+  const patch = useQueryPatch();
+  const filter = filterFromText(query.filter);
+  const sort = sortFromText(query.sort);
+  const shown = shownClients(clients, filter, query.q ?? "", sort);
+  return (
+    <>
+      <VerdictLine verdict={fleetVerdict(clients, now.value)} />
+      <FleetOverview clients={clients} />
+      <fieldset class="ranges">
+        <legend class="visually-hidden">Clients shown</legend>
+        {FILTERS.map((one) => (
+          <button
+            key={one}
+            type="button"
+            class="range"
+            aria-pressed={one === filter}
+            onClick={() => patch({ filter: one === "all" ? undefined : one })}
+          >
+            {FILTER_WORD[one]} <span class="unit">{countOf(clients, one)}</span>
+          </button>
+        ))}
+      </fieldset>
+      {shown.length > 0 ? (
+        <FleetTable clients={shown} sort={sort} onSort={(next) => patch({ sort: sortText(next) })} />
+      ) : (
+        <NoMatch all={clients.length} reset={() => patch({ q: undefined, filter: undefined })} />
+      )}
+    </>
+  );
+}
+
+function NoMatch({ all, reset }: { all: number; reset: () => void }) {
+  return (
+    <div class="card">
+      <Empty icon="search" title="No client matches">
+        <p>
+          <button type="button" class="btn btn-sm btn-outline-secondary" onClick={reset}>
+            Show all {all}
+          </button>
+        </p>
+      </Empty>
+    </div>
+  );
+}
+
+function NextStep({ add }: { add: () => void }) {
+  return (
+    <section class="card next-step">
+      <span>One client measures so far. With a second office, the same target can be compared from both.</span>
+      <button type="button" class="btn btn-sm btn-outline-secondary" onClick={add}>
+        <Icon name="plus-lg" /> Add another client
+      </button>
+    </section>
   );
 }
 

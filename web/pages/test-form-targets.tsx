@@ -19,10 +19,6 @@ interface TargetsProps {
 }
 
 export function Targets({ form, clients, error, onChange }: TargetsProps) {
-  const known = clients.data?.items.filter((client) => client.status !== "retired");
-  const sites = [...new Set(known?.map((client) => client.site).filter((site) => site !== undefined && site !== ""))].sort(
-    (a, b) => a.localeCompare(b),
-  );
   const path = form.target === "clients" ? "client_ids" : "selector";
   return (
     <>
@@ -39,39 +35,9 @@ export function Targets({ form, clients, error, onChange }: TargetsProps) {
           </button>
         ))}
       </fieldset>
-      {form.target === "clients" && known && (
-        <ClientList chosen={form.clientIds} clients={known} onValue={(clientIds) => onChange("client_ids", { clientIds })} />
-      )}
-      {form.target === "clients" &&
-        !known &&
-        (clients.error === undefined ? (
-          <Skeleton lines={3} />
-        ) : (
-          <Failed what="The clients cannot be read" error={clients.error} retry={clients.reload} />
-        ))}
+      {form.target === "clients" && <ChosenClients form={form} clients={clients} onChange={onChange} />}
       {form.target === "all" && <p class="form-text">Every client, and every one added later.</p>}
-      {form.target === "site" && (
-        <>
-          <TextField
-            label="Site"
-            value={form.site}
-            onValue={(site) => onChange("selector", { site })}
-            hint="Clients of this site, and those added to it later."
-          />
-          <div class="choices">
-            {sites.map((site) => (
-              <button
-                type="button"
-                class="choice"
-                aria-pressed={form.site === site}
-                onClick={() => onChange("selector", { site })}
-              >
-                {site}
-              </button>
-            ))}
-          </div>
-        </>
-      )}
+      {form.target === "site" && <SiteTarget form={form} clients={clients} onChange={onChange} />}
       {form.target === "tags" && (
         <TextField
           label="Tags"
@@ -85,6 +51,36 @@ export function Targets({ form, clients, error, onChange }: TargetsProps) {
           {path === "client_ids" ? "The test" : TARGET_WORD[form.target]} {error}
         </p>
       )}
+    </>
+  );
+}
+
+type PartProps = Omit<TargetsProps, "error">;
+
+function ChosenClients({ form, clients, onChange }: PartProps) {
+  const known = clients.data?.items.filter((client) => client.status !== "retired");
+  if (known) {
+    return <ClientList chosen={form.clientIds} clients={known} onValue={(clientIds) => onChange("client_ids", { clientIds })} />;
+  }
+  if (clients.error === undefined) return <Skeleton lines={3} />;
+  return <Failed what="The clients cannot be read" error={clients.error} retry={clients.reload} />;
+}
+
+function SiteTarget({ form, clients, onChange }: PartProps) {
+  const sites = new Set(clients.data?.items.map((client) => client.site).filter((site) => site !== ""));
+  const choose = (site: string) => onChange("selector", { site });
+  return (
+    <>
+      <TextField label="Site" value={form.site} onValue={choose} hint="Clients of this site, and those added to it later." />
+      <div class="choices">
+        {[...sites]
+          .sort((a, b) => a.localeCompare(b))
+          .map((site) => (
+            <button key={site} type="button" class="choice" aria-pressed={form.site === site} onClick={() => choose(site)}>
+              {site}
+            </button>
+          ))}
+      </div>
     </>
   );
 }

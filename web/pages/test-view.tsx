@@ -32,7 +32,6 @@ interface TestViewProps {
   heading: ComponentChildren;
   actions: ComponentChildren;
   tabs: ComponentChildren;
-  reload: () => void;
 }
 
 export function TestView({ test, client, heading, actions, tabs }: TestViewProps) {

@@ -1,4 +1,5 @@
 // One test: which clients run it, and what the chosen one measures.
+import type { ComponentChildren } from "preact";
 import { useLocation, useRoute } from "preact-iso";
 import { type Test, type TestDetail, testDetailSchema } from "#contract/api";
 import { get, idPath } from "../api.ts";
@@ -31,7 +32,15 @@ export function TestPage() {
     );
   }
   const client = test.clients.find((one) => one.id === query.client) ?? test.clients.find((one) => one.latest) ?? test.clients[0];
-  const heading = (
+  const heading = <TestHeading test={test} client={client} />;
+  const actions = <TestActions test={test} onChange={detail.reload} />;
+  if (!client) return <NobodyRunsIt test={test} heading={heading} actions={actions} />;
+  const tabs = test.clients.length > 1 ? <ClientTabs test={test} shown={client.id} /> : null;
+  return <TestView key={`${test.id} ${client.id}`} test={test} client={client} heading={heading} actions={actions} tabs={tabs} />;
+}
+
+function TestHeading({ test, client }: { test: TestDetail; client: TestDetail["clients"][number] | undefined }) {
+  return (
     <>
       {client && (
         <>
@@ -44,21 +53,9 @@ export function TestPage() {
       {test.destination} <span class="heading-type">· {test.type}</span>
     </>
   );
-  const actions = <TestActions test={test} onChange={detail.reload} />;
-  if (client) {
-    const tabs = test.clients.length > 1 ? <ClientTabs test={test} shown={client.id} /> : null;
-    return (
-      <TestView
-        key={`${test.id} ${client.id}`}
-        test={test}
-        client={client}
-        heading={heading}
-        actions={actions}
-        tabs={tabs}
-        reload={detail.reload}
-      />
-    );
-  }
+}
+
+function NobodyRunsIt({ test, heading, actions }: { test: TestDetail; heading: ComponentChildren; actions: ComponentChildren }) {
   return (
     <Page title={test.name} heading={heading} chips={<TestChips test={test} />} actions={actions}>
       <div class="card">

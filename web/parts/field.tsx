@@ -16,6 +16,9 @@ interface FieldProps {
   children: (ids: FieldIds) => ComponentChildren;
 }
 
+/** The contract's messages continue the field's name ("is empty"); the schema library's own begin anew. */
+const sentence = (label: string, error: string) => (/^\p{Lu}/u.test(error) ? `${label}: ${error}` : `${label} ${error}`);
+
 export function Field({ label, hint, error, children }: FieldProps) {
   const id = useId();
   const note = error !== undefined || hint !== undefined ? `${id}-note` : undefined;
@@ -27,7 +30,7 @@ export function Field({ label, hint, error, children }: FieldProps) {
       {children({ id, "aria-describedby": note, "aria-invalid": error === undefined ? undefined : true })}
       {note && (
         <div id={note} class={error ? "field-error" : "form-text"}>
-          {error ? `${label} ${error}` : hint}
+          {error ? sentence(label, error) : hint}
         </div>
       )}
     </div>

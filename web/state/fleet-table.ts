@@ -1,6 +1,6 @@
 // Which clients the fleet table shows, and in which order; both are in the URL.
 import type { FleetClient } from "#contract/api";
-import { fleetHealth, headline, isUp } from "../health.ts";
+import { currentFigure, fleetHealth, isUp } from "../health.ts";
 import { problemsOf } from "../problems.ts";
 
 export const FILTERS = ["all", "problems", "online", "offline"] as const;
@@ -12,11 +12,11 @@ const KEYS = {
   status: (client: FleetClient) => fleetHealth(client).rank,
   name: (client: FleetClient) => client.name.toLowerCase(),
   site: (client: FleetClient) => client.site.toLowerCase(),
-  latency: (client: FleetClient) => headline(client, "ping_rtt_median"),
-  loss: (client: FleetClient) => headline(client, "ping_loss_pct"),
-  cpu: (client: FleetClient) => headline(client, "cpu_percent"),
-  memory: (client: FleetClient) => headline(client, "memory_percent"),
-  disk: (client: FleetClient) => headline(client, "fs_used_pct"),
+  latency: (client: FleetClient) => currentFigure(client, "ping_rtt_median"),
+  loss: (client: FleetClient) => currentFigure(client, "ping_loss_pct"),
+  cpu: (client: FleetClient) => currentFigure(client, "cpu_percent"),
+  memory: (client: FleetClient) => currentFigure(client, "memory_percent"),
+  disk: (client: FleetClient) => currentFigure(client, "fs_used_pct"),
   seen: (client: FleetClient) => (client.last_seen_at === null ? null : -Date.parse(client.last_seen_at)),
 } as const satisfies Record<string, (client: FleetClient) => Key>;
 

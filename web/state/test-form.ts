@@ -137,6 +137,14 @@ export function bodyOf(form: TestForm) {
   };
 }
 
+/** An edit that leaves its clients alone says nothing about them: a stored selector may be richer than this form. */
+export function withoutSameTarget(body: ReturnType<typeof bodyOf>, form: TestForm, start: TestForm) {
+  const parts = ({ target, clientIds, site, tags }: TestForm) => JSON.stringify([target, clientIds, site, tags]);
+  if (parts(form) !== parts(start)) return body;
+  const { client_ids: _ids, selector: _selector, ...rest } = body;
+  return rest;
+}
+
 /** Every field that is wrong, by path; the same schemas the server uses. */
 export function errorsOf(form: TestForm): Record<string, string> {
   const body = bodyOf(form);

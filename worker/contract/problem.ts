@@ -1,5 +1,6 @@
 // RFC 9457 problem details: one closed set of codes, mapped to HTTP once.
 import { z } from "zod";
+import "./messages.ts";
 
 export const PROBLEMS = {
   malformed: { status: 400, title: "The request could not be read" },

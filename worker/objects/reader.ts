@@ -140,8 +140,10 @@ export class ClientReader {
       }
     }
     return [...points].map(([key, list]) => {
-      const [testId = "", metric = ""] = key.split(" ");
-      return { test_id: testId === "" ? null : testId, metric, ...bucket(list, query.resolution_s) };
+      // A metric's name holds no blank; a test id that an agent made up may.
+      const at = key.lastIndexOf(" ");
+      const testId = key.slice(0, at);
+      return { test_id: testId === "" ? null : testId, metric: key.slice(at + 1), ...bucket(list, query.resolution_s) };
     });
   }
 }

@@ -34,7 +34,10 @@ export function checkTest(name: TestTypeName, destination: string, params: unkno
       ...error,
       path: error.path === "params.packet_size" ? "packet_size" : error.path,
     }));
-    return { ok: false, errors };
+    // The destination is wrong or right whatever the parameters are: everything is named at once.
+    const defaults = type.params.safeParse({});
+    const apart = defaults.success ? type.check(destination, defaults.data).filter((error) => error.path === "destination") : [];
+    return { ok: false, errors: [...apart, ...errors] };
   }
   const errors = type.check(destination, parsed.data, interval_s);
   return errors.length > 0 ? { ok: false, errors } : { ok: true, params: parsed.data };

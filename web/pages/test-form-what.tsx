@@ -1,0 +1,130 @@
+// What a test measures: type, destination, interval, packet size and the type's own parameters.
+import { LIMITS } from "#contract/limits";
+import { type TestTypeName, testType } from "#contract/test-types/index";
+import { TextField } from "../parts/field.tsx";
+import { Card } from "../parts/page.tsx";
+import { bodyOf, hasPacketSize, type ParamField, paramFields, type TestForm } from "../state/test-form.ts";
+import type { FormWork } from "../state/use-test-form.ts";
+import { PacketSize, TypeChoice } from "./test-form-choices.tsx";
+
+export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boolean }) {
+  const { form, error, change } = work;
+  const usual = testType(form.type).default_interval_s;
+  return (
+    <Card title="What to measure">
+      <TypeChoice value={form.type} disabled={fixedType} onValue={(type) => change("type", changeType(type))} />
+      <TextField
+        label="Destination"
+        value={form.destination}
+        onValue={(destination) => change("destination", { destination })}
+        error={error("destination")}
+        hint="A host name or an IP address, without scheme, port or path."
+        placeholder="crm.example or 192.0.2.10"
+        testId="test-destination"
+        autoFocus
+      />
+      <TextField
+        label="Name"
+        value={form.name}
+        onValue={(name) => change("name", { name })}
+        error={error("name")}
+        hint={`Empty takes “${form.destination.trim() === "" ? "destination and type" : bodyOf({ ...form, name: "" }).name}”.`}
+        testId="test-name"
+      />
+      <TextField
+        label="Interval in seconds"
+        type="number"
+        value={form.interval}
+        onValue={(interval) => change("interval_s", { interval })}
+        error={error("interval_s")}
+        hint={`From ${LIMITS.intervalMinS} to ${LIMITS.intervalMaxS.toLocaleString("en-GB")}; ${usual} is usual.`}
+      />
+      {hasPacketSize(form.type) && (
+        <PacketSize
+          value={form.packetSize}
+          error={error("packet_size")}
+          onValue={(packetSize) => change("packet_size", { packetSize })}
+        />
+      )}
+      <Advanced work={work} />
+    </Card>
+  );
+}
+
+/** Another type has other parameters and another pace. */
+function changeType(type: TestTypeName): Partial<TestForm> {
+  return { type, params: {}, interval: String(testType(type).default_interval_s) };
+}
+
+function Advanced({ work }: { work: FormWork }) {
+  const { form, error, change } = work;
+  return (
+    <details class="advanced" open={work.hiddenFault || Object.keys(form.params).length > 0}>
+      <summary>Advanced</summary>
+      <div class="advanced-grid">
+        {paramFields(form.type).map((field) => (
+          <Param
+            key={field.name}
+            field={field}
+            value={form.params[field.name] ?? ""}
+            error={error(`params.${field.name}`)}
+            onValue={(value) => change(`params.${field.name}`, { params: { ...form.params, [field.name]: value } })}
+          />
+        ))}
+      </div>
+    </details>
+  );
+}
+
+function Param({
+  field,
+  value,
+  error,
+  onValue,
+}: {
+  field: ParamField;
+  value: string;
+  error: string | undefined;
+  onValue: (value: string) => void;
+}) {
+  if (field.kind === "switch") {
+    return (
+      <label class="form-check form-switch">
+        <input
+          class="form-check-input"
+          type="checkbox"
+          checked={value === "true"}
+          onChange={(event) => onValue(event.currentTarget.checked ? "true" : "")}
+        />
+        <span>
+          {field.label} <span class="form-text">{field.hint}</span>
+        </span>
+      </label>
+    );
+  }
+  if (field.kind === "choice") {
+    return (
+      <fieldset class="choices">
+        <legend class="form-label">{field.label}</legend>
+        {["", ...field.choices].map((choice) => (
+          <button type="button" class="choice" aria-pressed={value === choice} onClick={() => onValue(choice)}>
+            {choice === "" ? "any" : choice}
+          </button>
+        ))}
+        <div class={error ? "field-error" : "form-text"}>{error ? `${field.label} ${error}` : field.hint}</div>
+      </fieldset>
+    );
+  }
+  return (
+    <TextField
+      label={field.label}
+      type={field.kind === "number" ? "number" : "text"}
+      step="any"
+      value={value}
+      onValue={onValue}
+      error={error}
+      hint={field.hint}
+      placeholder={field.fallback === "" ? "automatic" : field.fallback}
+    />
+  );
+}
