@@ -1,4 +1,5 @@
 // `run`: the agent as a service or in a terminal.
+import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { type Config, fromEnvironment, fromFile, parseTags, type RawConfig, resolveConfig } from "./config.ts";
 import { loadConsent } from "./consent.ts";
@@ -48,6 +49,8 @@ function tellParent(event: Record<string, unknown>): void {
 }
 
 async function run(flags: Flags): Promise<void> {
+  // V8 would let its nursery grow to 64 MB and keep it; an agent makes little garbage and should stay small for months.
+  setFlagsFromString("--semi-space-growth-factor=1");
   const config = readConfig(flags);
   const veto = config.consent === undefined ? undefined : loadConsent(config.consent);
   if (config.ca !== undefined) trustCa(config.ca);
@@ -67,8 +70,9 @@ async function run(flags: Flags): Promise<void> {
   try {
     await agent.run();
   } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
-    log.fatal(error.message);
+    // What only a person can help is said plainly; anything else is a mistake of ours and needs its stack.
+    if (error instanceof FatalError) log.fatal(error.message);
+    else log.fatal({ stack: error instanceof Error ? error.stack : String(error) }, "the agent broke");
     process.exitCode = EXIT.failed;
     stop("nothing more to do");
   }

@@ -8,6 +8,8 @@ const OPEN_MS = 15_000;
 export interface Connection {
   readonly session: SocketSession;
   readonly ended: Promise<SessionEnd>;
+  /** The socket itself is closed: a goodbye has been answered. */
+  readonly gone: Promise<void>;
 }
 
 /** Opens a socket with the client token in its upgrade request. A refused upgrade ends it with code 1006. */
@@ -33,9 +35,12 @@ export function connect(url: string, token: string, events: SessionEvents, log: 
     if (typeof data === "string") session.received(data);
   });
   socket.addEventListener("error", (event) => log.debug({ error: String(event.message || event.type) }, "socket error"));
-  socket.addEventListener("close", ({ code, reason }) => {
-    clearTimeout(timer);
-    session.closed(code, reason);
+  const gone = new Promise<void>((resolve) => {
+    socket.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(timer);
+      session.closed(code, reason);
+      resolve();
+    });
   });
-  return { session, ended };
+  return { session, ended, gone };
 }

@@ -44,6 +44,7 @@ export interface LinkParts {
 /** Refused upgrades after which, with HTTPS working, the socket is taken to be blocked. */
 const BLOCKED_AFTER = 3;
 const SOCKET_AGAIN_MS = 10 * 60 * 1000;
+const GOODBYE_MS = 500;
 /** A session this long was a good one: the next wait begins small again. */
 const GOOD_MS = 10_000;
 
@@ -58,6 +59,7 @@ export class Link {
   readonly uploader: Uploader;
   #identity: Identity;
   #session: SocketSession | undefined;
+  #gone: Promise<void> = Promise.resolve();
   #attempt = 0;
   #refusedUpgrades = 0;
   #enrolledAgain = false;
@@ -115,6 +117,8 @@ export class Link {
     await Promise.race([this.uploader.flush(), sleep(ms, undefined, { ref: false })]);
     this.#stop.abort();
     this.#session?.close(1000, "stopped");
+    // The goodbye has to leave before the process does, or the server takes it for a broken line.
+    await Promise.race([this.#gone, sleep(GOODBYE_MS, undefined, { ref: false })]);
   }
 
   /** Streams a copy of an item to whoever watches. */
@@ -187,8 +191,9 @@ export class Link {
       const verdict = await this.#overHttps();
       if (verdict !== undefined || this.#stopped) return verdict ?? { next: "retry" };
     }
-    const { ended, session } = connect(this.#http.socketUrl, this.#identity.token ?? "", this.#events(), this.#parts.log);
+    const { ended, session, gone } = connect(this.#http.socketUrl, this.#identity.token ?? "", this.#events(), this.#parts.log);
     this.#session = session;
+    this.#gone = gone;
     const end = await ended;
     this.#session = undefined;
     this.uploader.detach(session);

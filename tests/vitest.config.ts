@@ -1,10 +1,10 @@
-// Every suite in one run. The suites that measure delays of a whole system come last and alone.
+// Every suite; `npm test` runs e2e after the others, since it measures delays of the whole system.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const SUITES = ["agent", "web", "worker", "ops", "e2e"];
+const SUITES = ["agent", "web", "worker", "e2e"];
 
 export default defineConfig({
   root,

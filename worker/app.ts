@@ -23,7 +23,15 @@ function answer(error: Error): Response {
   if (error instanceof ProblemError) return error.toResponse();
   if (error instanceof HTTPException && error.status < 500)
     return problemResponse("malformed", `${error.message || "The request could not be read"}.`);
-  console.error(JSON.stringify({ event: "error", error: error.stack ?? error.message }));
+  // A failed query's message holds its parameters, secrets included: its cause says what went wrong, the stack says where.
+  const where = error.stack?.split("\n").filter((line) => line.startsWith("    at ")) ?? [];
+  const what =
+    error.cause instanceof Error
+      ? error.cause.message
+      : error.name === "Error"
+        ? error.message.split("\nparams:")[0]
+        : error.name;
+  console.error(JSON.stringify({ event: "error", error: what, where }));
   return problemResponse("internal", "Something went wrong on the server; it was logged. Try again.");
 }
 

@@ -1,4 +1,4 @@
-// The whole system: `npm start`, real agents, a real browser. One file at a time, after every other suite.
+// The whole system: `npm start`, real agents, a real browser. One file at a time.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -11,7 +11,6 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 1,
     fileParallelism: false,
-    sequence: { groupOrder: 1 },
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -82,7 +82,9 @@ export function pointsOfSeries(series: readonly Series[], resolutionS: number, r
       // Without a pooled loss, the bucket's worst run is the honest one to show.
       const shownLoss = loss ?? values.ping_loss_pct?.high ?? null;
       const end = Math.max(t, Math.min(t + resolutionS * 1000, readAt));
-      return { t, end, seq: null, failed: shownLoss === 100, loss: shownLoss, values, rtts: null };
+      // Runs without a single value (a name that did not resolve) failed as well, though nothing was sent that could be lost.
+      const failed = shownLoss === 100 || Object.values(values).every((spread) => spread.mid === null);
+      return { t, end, seq: null, failed, loss: shownLoss, values, rtts: null };
     });
 }
 

@@ -3,6 +3,7 @@ import { TEST_TYPES } from "#contract/test-types/index";
 import { type Env, isLocal } from "../env.ts";
 import { newId, sha256 } from "../ids.ts";
 import { passwords } from "../objects/password-object.ts";
+import { ProblemError } from "../problem-error.ts";
 import { type Database, database } from "../store/database.ts";
 import { bumpRevision, findTest, insertTest } from "../store/tests.ts";
 import { findEnrolment, insertToken } from "../store/tokens.ts";
@@ -53,7 +54,9 @@ async function seedEnrolment(db: Database, secret: string, name: string): Promis
 /** Makes the first account. The caller has checked that there is none. */
 export async function createAdmin(env: Env, db: Database, username: string, password: string) {
   const password_hash = await passwords(env, username).hash(password);
-  return insertUser(db, { id: newId(), username, password_hash, role: "admin", sites: null, created_at: Date.now() });
+  const row = await insertUser(db, { id: newId(), username, password_hash, role: "admin", sites: null, created_at: Date.now() });
+  if (row === undefined) throw new ProblemError("already_set_up", "There is an account of that name already. Sign in.");
+  return row;
 }
 
 const STARTER_ID = "starter-ping";

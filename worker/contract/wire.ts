@@ -64,6 +64,15 @@ export const registerBodySchema = z.object({
 });
 export type RegisterBody = z.infer<typeof registerBodySchema>;
 
+/** Whether the runtime's time zone database knows the name. */
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
 export const scheduleWindowSchema = z.strictObject({
   days: z
     .array(z.enum(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]))
@@ -71,7 +80,7 @@ export const scheduleWindowSchema = z.strictObject({
     .max(7),
   from: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be HH:MM"),
   to: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/, "must be HH:MM"),
-  time_zone: z.string().min(1).max(64),
+  time_zone: z.string().min(1).max(64).refine(isTimeZone, "is not a time zone; use a name like Europe/Paris"),
 });
 
 export const scheduleSchema = z.strictObject({

@@ -2,8 +2,13 @@
 
 import type { LiveFrame } from "#contract/api";
 import { CADENCE } from "#contract/limits";
+import { closeReply } from "./agent-link.ts";
 
 const TAG = "browser";
+/** A page has to connect again after this long, and its right to look is checked anew: milliseconds. */
+const PASS_LASTS_MS = 10 * 60_000;
+/** Close code that asks a page to connect again. */
+const RENEW = 4000;
 
 /** Facts of one browser socket that survive hibernation. `sites` null sees all. */
 interface BrowserAttachment {
@@ -29,6 +34,10 @@ export class Browsers {
     const oldest = Date.now() - CADENCE.silentAfterS * 1000;
     return this.#context.getWebSockets(TAG).filter((socket) => {
       const attachment = socket.deserializeAttachment() as BrowserAttachment | null;
+      if (attachment !== null && attachment.connected_at + PASS_LASTS_MS < Date.now()) {
+        closeReply(socket, RENEW, "connect again");
+        return false;
+      }
       const heard = this.#context.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? attachment?.connected_at ?? 0;
       return socket.readyState === WebSocket.OPEN && heard > oldest;
     });

@@ -9,7 +9,7 @@ import { AGENT_FRAMES, type EdgeFrame, type HeartbeatReply, type Hello, type Upl
 import { type Env, fleet } from "../env.ts";
 import { logError } from "../log.ts";
 import { problemResponse } from "../problem-error.ts";
-import { findClient, toClient, updateClient } from "../store/clients.ts";
+import { findClient, toClient, updateClient, updateStatus } from "../store/clients.ts";
 import { database } from "../store/database.ts";
 import { type Ledger, Ring } from "../store/ring.ts";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
@@ -62,7 +62,7 @@ export class ClientObject extends DurableObject<Env> {
   readonly #lease: Lease;
   readonly #reader: ClientReader;
   readonly #instructions: Instructions;
-  readonly #orders = new Orders();
+  readonly #orders: Orders;
   /** Numbers that watchers saw as live samples and that are not stored yet. */
   readonly #streamed = new Set<number>();
   #identity: Identity | undefined;
@@ -76,6 +76,7 @@ export class ClientObject extends DurableObject<Env> {
     this.#ring = new Ring(context.storage.sql);
     this.#agents = new AgentLink(context);
     this.#browsers = new Browsers(context);
+    this.#orders = new Orders(context.storage);
     this.#instructions = new Instructions(context.storage, env);
     this.#presence = new Presence(context, this.#agents, (record) => this.#statusChanged(record));
     this.#lease = new Lease((until) => this.#tellAgent({ type: "live", until }));
@@ -229,8 +230,18 @@ export class ClientObject extends DurableObject<Env> {
     if (this.#lease.until > now) send(socket, { type: "live", until: this.#lease.until });
     for (const order of this.#orders.takeWaiting()) send(socket, { type: "run", ...order });
     await this.#presence.connected(now);
+    await this.#noteGreeting(hello);
     // Even when the status did not change: the answer says whether the fleet is being watched.
     await this.#report(true);
+  }
+
+  /** An agent that was upgraded says so in its greeting; D1 hears of it when it changed. */
+  async #noteGreeting({ version, capabilities }: Hello): Promise<void> {
+    const greeting = JSON.stringify([version, capabilities]);
+    if (this.#identity === undefined || this.#identity.greeting === greeting) return;
+    this.#setIdentity({ ...this.#identity, greeting });
+    const known = Object.keys(capabilities).length > 0 ? { version, capabilities } : { version };
+    await updateClient(database(this.env.DB), this.#clientId, known).catch((error) => logError("greeting", error));
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
@@ -289,7 +300,7 @@ export class ClientObject extends DurableObject<Env> {
     if (outcome.kind === "gap") return { need: outcome.need };
     const { batch } = outcome;
     const failing = this.#reader.failing();
-    this.#ring.append(batch, advance(before, batch, body), this.#instructions.retentionMs);
+    this.#ring.append(batch, advance(before, batch, body, this.#instructions.testIds), this.#instructions.retentionMs);
     this.#reader.took(batch);
     this.#show(batch.results, batch.hosts, now);
     for (const seq of this.#streamed) if (seq <= batch.to) this.#streamed.delete(seq);
@@ -305,7 +316,8 @@ export class ClientObject extends DurableObject<Env> {
     this.#reader.took(items);
     this.#show(items.results, items.hosts, now);
     for (const { seq } of [...items.results, ...items.hosts]) if (seq > this.#ring.state.last_seq) this.#streamed.add(seq);
-    await this.#report(false);
+    // Samples come only under a lease: one that an eviction forgot is asked for again.
+    await this.#report(false, this.#lease.until === 0);
   }
 
   /** Sends items to the pages that watch this client, except those they saw already. */
@@ -355,7 +367,7 @@ export class ClientObject extends DurableObject<Env> {
     await this.#report(true);
     const { status, reason: status_reason, since: status_since, last_seen_at } = record;
     const row = { status, status_reason, status_since, last_seen_at };
-    await updateClient(database(this.env.DB), this.#clientId, row).catch((error) => logError("status", error));
+    await updateStatus(database(this.env.DB), this.#clientId, row).catch((error) => logError("status", error));
   }
 
   #testing(): boolean {
@@ -371,15 +383,15 @@ export class ClientObject extends DurableObject<Env> {
 
   /**
    * Tells this client's watchers and the fleet: of a change of state always, of new figures only while somebody watches the
-   * fleet, and not too often. Never throws: whoever reports has something more important to do.
+   * fleet, and not too often, unless it has to `ask` whether somebody does. Never throws: whoever reports has something more important to do.
    */
-  async #report(changed: boolean): Promise<void> {
+  async #report(changed: boolean, ask = false): Promise<void> {
     const line = this.summary();
     if (line === null) return;
     const now = Date.now();
     const state = changed || this.#testing() !== this.#wasTesting;
     this.#wasTesting = this.#testing();
-    if (!state && (!this.#lease.fleetWatches(now) || now - this.#summarySentAt < SUMMARY_EVERY_MS)) return;
+    if (!state && !ask && (!this.#lease.fleetWatches(now) || now - this.#summarySentAt < SUMMARY_EVERY_MS)) return;
     const { id, status, status_reason, status_since, last_seen_at } = line;
     if (state) this.#browsers.send({ type: "status", client_id: id, status, status_reason, status_since, last_seen_at });
     this.#summarySentAt = now;

@@ -21,6 +21,8 @@ const PREFIX = "line:";
 export class FleetObject extends DurableObject<Env> {
   readonly #browsers: Browsers;
   readonly #lines = new Map<string, FleetClient>();
+  /** Clients retired or deleted since this object woke. */
+  readonly #gone = new Set<string>();
   /** When each line was last reported or asked, epoch milliseconds; absent after an eviction. */
   readonly #heardAt = new Map<string, number>();
 
@@ -33,6 +35,9 @@ export class FleetObject extends DurableObject<Env> {
 
   /** A client's line changed. The answer says until when the fleet is watched, 0 when nobody looks. */
   report(line: FleetClient, changed: boolean): { watched_until: number } {
+    if (line.status === "retired") this.gone(line.id, line.site);
+    // What a client was still saying when it was deleted must not bring it back.
+    if (this.#gone.has(line.id)) return { watched_until: 0 };
     this.#take(line);
     if (changed) this.ctx.storage.kv.put(PREFIX + line.id, line);
     const { id, status, status_reason, status_since, last_seen_at } = line;
@@ -51,6 +56,7 @@ export class FleetObject extends DurableObject<Env> {
   }
 
   gone(clientId: string, site: string): void {
+    this.#gone.add(clientId);
     this.#lines.delete(clientId);
     this.ctx.storage.kv.delete(PREFIX + clientId);
     this.#browsers.send({ type: "gone", client_id: clientId }, site);

@@ -5,7 +5,7 @@ import { type HostSample, hostSampleSchema, type WireResult, wireResultSchema } 
 import type { UploadBody } from "#contract/wire";
 import { extendSpark } from "../analysis/headline.ts";
 import { gaps } from "../analysis/spans.ts";
-import type { Batch, RingState } from "../store/ring.ts";
+import { type Batch, type RingState, UNPLACED } from "../store/ring.ts";
 import { rfc3339 } from "../time.ts";
 
 export type Intake =
@@ -127,19 +127,37 @@ function accountForMissing(batch: Batch, seen: Map<number, unknown>, receivedAt:
   }
 }
 
-/** Where the client stands once a batch is stored. Pointers to the newest items are set by the ring, which knows the slot. */
+/** Tests kept in the state while it is not known which ones the client runs. */
+const TESTS_AT_MOST = 200;
+
+/** Entries of the tests a client runs: ids come from the agent, and the state must not grow with what it makes up. */
+function ofTests<Value>(
+  byTest: Readonly<Record<string, Value>>,
+  current: ReadonlySet<string> | undefined,
+): Record<string, Value> {
+  const entries = Object.entries(byTest);
+  return Object.fromEntries(current === undefined ? entries.slice(-TESTS_AT_MOST) : entries.filter(([id]) => current.has(id)));
+}
+
+/**
+ * Where the client stands once a batch is stored. Pointers to the newest items are set by the ring, which knows the slot.
+ * `current` are the tests of its instruction, where one is known.
+ */
 export function advance(
   before: Readonly<RingState>,
   batch: Batch,
   body: Pick<UploadBody, "boot" | "outbox" | "clock">,
+  current: ReadonlySet<string> | undefined,
 ): RingState {
-  const sparks = { ...before.sparks };
+  const sparks = ofTests(before.sparks, current);
+  const latest = ofTests(before.latest, current);
   for (const result of batch.results) {
     const { test_id } = result;
-    if (test_id === null) continue;
+    if (test_id === null || current?.has(test_id) === false) continue;
     // Agents choose the id: `constructor` must not find what every object inherits.
     const known = Object.hasOwn(sparks, test_id) ? sparks[test_id] : undefined;
     sparks[test_id] = extendSpark(known ?? [], result);
+    latest[test_id] = { seq: result.seq, slot: UNPLACED };
   }
   return {
     ...before,
@@ -149,7 +167,7 @@ export function advance(
     dropped: before.dropped + batch.dropped.reduce((sum, [from, to]) => sum + to - from + 1, 0),
     outbox: body.outbox ?? before.outbox,
     clock_offset_ms: body.clock?.offset_ms ?? before.clock_offset_ms,
-    latest: { ...before.latest },
+    latest,
     sparks,
   };
 }

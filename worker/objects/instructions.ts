@@ -49,6 +49,8 @@ export class Instructions {
   }
 
   #keep(instruction: Instruction): void {
+    // A slower read of an older revision must not undo a newer one.
+    if (this.#known !== undefined && this.#known.revision > instruction.revision) return;
     if (JSON.stringify(instruction) === JSON.stringify(this.#known)) return;
     this.#known = instruction;
     this.#storage.kv.put(KEY, instruction);

@@ -12,9 +12,17 @@ const RUN_LASTS_MS = 120_000;
 /** Orders kept for an agent that is away; more would be stale when it returns. */
 const WAITING_AT_MOST = 100;
 
+const KEY = "orders";
+
 export class Orders {
+  readonly #storage: DurableObjectStorage;
   readonly #running = new Map<string, number>();
-  #waiting: RunOrder[] = [];
+  #waiting: RunOrder[];
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#waiting = storage.kv.get<RunOrder[]>(KEY) ?? [];
+  }
 
   started(order: RunOrder, now: number): void {
     this.#running.set(order.run_id, now + RUN_LASTS_MS);
@@ -23,9 +31,11 @@ export class Orders {
   /** Keeps an order that could not be handed over at once. */
   hold(order: RunOrder): void {
     this.#waiting = [...this.#waiting, order].slice(-WAITING_AT_MOST);
+    this.#storage.kv.put(KEY, this.#waiting);
   }
 
   takeWaiting(): RunOrder[] {
+    if (this.#waiting.length > 0) this.#storage.kv.delete(KEY);
     return this.#waiting.splice(0);
   }
 

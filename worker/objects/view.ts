@@ -39,6 +39,8 @@ export interface Identity {
   site: string;
   tags: Record<string, string>;
   epoch: number;
+  /** Version and capabilities as last greeted with, to see when they change. */
+  greeting?: string;
 }
 
 export interface StatusRecord {

@@ -63,7 +63,23 @@ function wantedStamp() {
 }
 
 function packagesAreFresh() {
-  return existsSync(stampPath()) && readFileSync(stampPath(), "utf8") === wantedStamp();
+  if (existsSync(stampPath())) return readFileSync(stampPath(), "utf8") === wantedStamp();
+  if (!installedByHand()) return false;
+  writeFileSync(stampPath(), wantedStamp());
+  return true;
+}
+
+/** Whether somebody's own `npm ci` put in just what package-lock.json says. npm writes its own record last, so it is whole. */
+function installedByHand() {
+  const record = join(ROOT, "node_modules", ".package-lock.json");
+  if (!existsSync(record)) return false;
+  const installed = JSON.parse(readFileSync(record, "utf8")).packages;
+  const wanted = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")).packages;
+  return Object.entries(wanted).every(([path, { version, optional, devOptional }]) => {
+    if (path === "") return true;
+    // Packages for other platforms are in the lock file only.
+    return installed[path] ? installed[path].version === version : optional || devOptional;
+  });
 }
 
 async function installPackages(node) {

@@ -42,20 +42,26 @@ const builds = async (): Promise<Finished> => {
   }
 };
 
-async function runTests(): Promise<TestReport> {
-  heading("tests");
+/** One run of vitest over some of the suites; what the command line names narrows it further. */
+async function runTests(title: string, projects: string): Promise<TestReport> {
+  heading(title);
   rmSync(REPORT, { force: true });
-  // The suites start servers of their own; what this shell says about one must not reach them.
+  const named = process.argv.slice(2);
+  const args = [
+    "run",
+    "-c",
+    "tests/vitest.config.ts",
+    "--project",
+    projects,
+    ...(named.length > 0 ? ["--passWithNoTests"] : []),
+    ...named,
+  ];
   const env = { ...process.env, STREAMSWARM_TEST_REPORT: REPORT };
-  const { code } = await runNode(TOOL("vitest/vitest.mjs"), ["run", "-c", "tests/vitest.config.ts", ...process.argv.slice(2)], {
-    env,
-    live: true,
-  });
+  const { code } = await runNode(TOOL("vitest/vitest.mjs"), args, { env, live: true });
   if (!existsSync(REPORT))
-    throw new OpsError(`The tests ended with code ${code} before they could report; their message is above.`);
+    throw new OpsError(`The ${title} ended with code ${code} before they could report; their message is above.`);
   const result = reportSchema.parse(JSON.parse(readFileSync(REPORT, "utf8")));
-  if (code !== 0 || result.failed > 0) failures.push("tests");
-  if (result.passed === 0) failures.push("tests (none ran)");
+  if (code !== 0 || result.failed > 0) failures.push(title);
   return result;
 }
 
@@ -71,7 +77,15 @@ try {
   await stage("format and lint", () => runNode(TOOL("@biomejs/biome/bin/biome"), ["check", "--colors=off", "."]));
   await stage("types", () => runNode(TOOL("typescript/bin/tsc"), ["-b", "--pretty", "false"]));
   await stage("build", builds);
-  const result = await runTests();
+  const parts = await runTests("tests of the parts", "!e2e");
+  // Alone and last: they measure delays of the whole system, which other tests beside them would stretch.
+  const whole = await runTests("tests of the whole", "e2e");
+  const result: TestReport = {
+    passed: parts.passed + whole.passed,
+    failed: parts.failed + whole.failed,
+    skipped: [...parts.skipped, ...whole.skipped],
+  };
+  if (result.passed === 0) failures.push("tests (none ran)");
   listSkipped(result);
   if (failures.length > 0) console.log(`\nFAILED: ${failures.join("; ")}`);
   console.log(`\n${result.passed} passed, ${result.failed} failed, ${result.skipped.length} skipped`);

@@ -27,7 +27,6 @@ import {
   deleteSessionsOf,
   deleteUser,
   findUser,
-  findUserByName,
   insertUser,
   listUsers,
   toUser,
@@ -39,18 +38,22 @@ export const admin = router();
 
 // Tokens
 
+/** Enrolment tokens of other sites are not shown to those who are limited to theirs. */
+const seesToken = (sites: string[] | null, row: { site: string | null }) =>
+  sites === null || (row.site !== null && sites.includes(row.site));
+
 admin.openapi(
   createRoute({
     method: "get",
     path: "/tokens",
     tags: ["tokens"],
-    middleware: [allow("user")] as const,
     responses: { 200: json(pageOf(tokenSchema)) },
   }),
   async (context) => {
     const { user } = context.get("actor");
     const rows = await listTokens(db(context), user.role === "admin" ? null : user.id);
-    return context.json({ items: rows.map(toToken), next_cursor: null }, 200);
+    const shown = rows.filter((row) => row.user_id === user.id || (atLeast(user.role, "user") && seesToken(user.sites, row)));
+    return context.json({ items: shown.map(toToken), next_cursor: null }, 200);
   },
 );
 
@@ -69,6 +72,9 @@ admin.openapi(
       throw new ProblemError("forbidden", "Enrolment tokens need the role user or admin.");
     if (input.kind === "api" && via === "bypass") {
       throw new ProblemError("forbidden", "API tokens belong to a person, and AUTH_BYPASS is nobody. Sign in to make one.");
+    }
+    if (input.kind === "enrolment" && !seesToken(user.sites, input)) {
+      throw new ProblemError("forbidden", "You may add clients to your own sites only. Name one of them as the token's site.");
     }
     const expires = input.expires_at === null ? null : Date.parse(input.expires_at);
     const now = Date.now();
@@ -149,12 +155,11 @@ admin.openapi(
   }),
   async (context) => {
     const { password, ...input } = context.req.valid("json");
-    if ((await findUserByName(db(context), input.username)) !== undefined) {
-      throw new ProblemError("conflict", "This user name is taken.", [{ path: "username", message: "is taken" }]);
-    }
     const password_hash = await passwords(context.env, input.username).hash(password);
     const now = Date.now();
     const row = await insertUser(db(context), { ...input, id: newId(), password_hash, created_at: now });
+    if (row === undefined)
+      throw new ProblemError("conflict", "This user name is taken.", [{ path: "username", message: "is taken" }]);
     await record(
       db(context),
       { ...by(context), action: "user.create", target: row.id, detail: { username: row.username, role: row.role } },

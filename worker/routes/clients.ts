@@ -4,7 +4,7 @@ import { CLIENT_STATUSES, clientDetailSchema, clientSchema, fleetSchema, pageOf,
 import { clientObject, fleet } from "../env.ts";
 import { allow } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/context.ts";
-import { notFound } from "../problem-error.ts";
+import { notFound, ProblemError } from "../problem-error.ts";
 import { record } from "../store/audit.ts";
 import { allClients, deleteClient, findClient, listClients, sees, toClient, updateClient } from "../store/clients.ts";
 import type { ClientRow } from "../store/schema.ts";
@@ -100,6 +100,9 @@ clients.openapi(
   async (context) => {
     const before = await visibleClient(context, context.req.valid("param").id);
     const change = context.req.valid("json");
+    if (change.site !== undefined && !sees(context.get("actor").user.sites, change.site)) {
+      throw new ProblemError("forbidden", "You may move clients between your own sites only.");
+    }
     const store = db(context);
     const now = Date.now();
     const retired =

@@ -1,9 +1,11 @@
 // Signing in and out, and making the first account.
+import type { Context } from "hono";
 import { sessionSchema, setupSchema, setupStateSchema, signInSchema } from "#contract/api";
 import { createAdmin } from "../auth/seed.ts";
 import { endSession, startSession } from "../auth/session.ts";
 import { sameSecret } from "../ids.ts";
 import { authenticate } from "../middleware/authenticate.ts";
+import type { App } from "../middleware/context.ts";
 import { passwords } from "../objects/password-object.ts";
 import { ProblemError } from "../problem-error.ts";
 import { record } from "../store/audit.ts";
@@ -11,6 +13,13 @@ import { anyUser, findUserByName, toSessionUser } from "../store/users.ts";
 import { body, createRoute, db, ipOf, json, router } from "./define.ts";
 
 export const session = router();
+
+/** A refusal that counts against the address, whatever account was tried. */
+async function refused(context: Context<App>, problem: ProblemError): Promise<ProblemError> {
+  const { success } = await context.env.FAILURES.limit({ key: `sign-in ${ipOf(context) ?? "local"}` });
+  if (success) return problem;
+  return new ProblemError("throttled", "Too many failed attempts from this address. Wait a minute.", [], { "retry-after": "60" });
+}
 
 session.openapi(
   createRoute({
@@ -38,7 +47,8 @@ session.openapi(
         },
       );
     }
-    if (!verdict.ok || usable === undefined) throw new ProblemError("bad_credentials", "User name or password is wrong.");
+    if (!verdict.ok || usable === undefined)
+      throw await refused(context, new ProblemError("bad_credentials", "User name or password is wrong."));
     await startSession(context as never, store, usable.id);
     await record(store, { actor: usable.username, action: "session.start", target: usable.id, ip }, Date.now());
     return context.json({ user: toSessionUser(usable), bypass: false }, 200);
@@ -87,10 +97,8 @@ session.openapi(
       throw new ProblemError("already_set_up", "There is an account already. Sign in, or ask an admin for one.");
     const expected = context.env.SETUP_CODE;
     if (!expected || !(await sameSecret(code, expected))) {
-      throw new ProblemError(
-        "forbidden",
-        "The setup code is wrong. Open the setup link that the server printed when it started.",
-      );
+      const detail = "The setup code is wrong. Open the setup link that the server printed when it started.";
+      throw await refused(context, new ProblemError("forbidden", detail));
     }
     const admin = await createAdmin(context.env, store, username, password);
     await startSession(context as never, store, admin.id);

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { Selector } from "#contract/api";
 import {
   assignSchema,
   createTestSchema,
@@ -65,6 +66,28 @@ async function knownTest(context: Context<App>, id: string): Promise<TestRow> {
   return row;
 }
 
+/** A test that this person may change: one limited to sites changes only tests that run nowhere else, now or later. */
+async function ownTest(context: Context<App>, id: string): Promise<TestRow> {
+  const row = await knownTest(context, id);
+  const { sites } = context.get("actor").user;
+  if (sites === null) return row;
+  refuseForeignSelector(sites, row.selector);
+  if ((await clientsOf(db(context), row)).some((client) => !sees(sites, client.site))) {
+    throw new ProblemError("forbidden", "This test also runs at sites that are not yours. Ask somebody who may change those.");
+  }
+  return row;
+}
+
+function refuseForeignSelector(sites: string[] | null, selector: Selector | null): void {
+  if (sites === null || selector === null) return;
+  if (selector.site === undefined || !sites.includes(selector.site)) {
+    throw new ProblemError(
+      "forbidden",
+      "You may select clients of your own sites only. Name one of them as the selector's site.",
+    );
+  }
+}
+
 /** Parameters with defaults, or a 422 that names every bad field. */
 function checked(
   type: TestTypeName,
@@ -89,7 +112,7 @@ function checked(
 }
 
 async function refuseUnknownClients(context: Context<App>, ids: string[]): Promise<void> {
-  const known = await existingClientIds(db(context), ids);
+  const known = await existingClientIds(db(context), ids, context.get("actor").user.sites);
   const errors = ids.flatMap((id, index) =>
     known.has(id) ? [] : [{ path: `client_ids.${index}`, message: `names no client: ${id}` }],
   );
@@ -140,6 +163,7 @@ tests.openapi(
     const interval_s = input.interval_s ?? TEST_TYPES[input.type].default_interval_s;
     const full = checked(input.type, input.destination, packet_size, params, interval_s);
     await refuseUnknownClients(context, client_ids);
+    refuseForeignSelector(context.get("actor").user.sites, input.selector);
     const store = db(context);
     const now = Date.now();
     const row = await insertTest(store, { ...input, id: newId(), interval_s, params: full }, [...new Set(client_ids)], now);
@@ -211,7 +235,7 @@ tests.openapi(
     responses: { 200: json(testSchema) },
   }),
   async (context) => {
-    const before = await knownTest(context, context.req.valid("param").id);
+    const before = await ownTest(context, context.req.valid("param").id);
     const change = context.req.valid("json");
     const row = await applyChange(context, before, change);
     const named = await namedClients(db(context), [row.id]);
@@ -232,6 +256,7 @@ async function applyChange(context: Context<App>, before: TestRow, change: z.out
     change.interval_s ?? before.interval_s,
   );
   if (client_ids !== undefined) await refuseUnknownClients(context, client_ids);
+  if (rest.selector !== undefined) refuseForeignSelector(context.get("actor").user.sites, rest.selector);
   const store = db(context);
   const now = Date.now();
   const told = await clientsOf(store, before);
@@ -256,7 +281,7 @@ tests.openapi(
   }),
   async (context) => {
     const { client_ids } = context.req.valid("json");
-    const row = await applyChange(context, await knownTest(context, context.req.valid("param").id), { client_ids });
+    const row = await applyChange(context, await ownTest(context, context.req.valid("param").id), { client_ids });
     return context.json(toTest(row, client_ids), 200);
   },
 );
@@ -271,7 +296,7 @@ tests.openapi(
     responses: { 204: { description: "The test runs no more; its results stay until they age out" } },
   }),
   async (context) => {
-    const row = await knownTest(context, context.req.valid("param").id);
+    const row = await ownTest(context, context.req.valid("param").id);
     const store = db(context);
     const told = await clientsOf(store, row);
     const now = Date.now();
@@ -301,7 +326,7 @@ for (const [verb, enabled] of [
       responses: { 202: json(runReplySchema, "Its clients were told") },
     }),
     async (context) => {
-      await applyChange(context, await knownTest(context, context.req.valid("param").id), { enabled });
+      await applyChange(context, await ownTest(context, context.req.valid("param").id), { enabled });
       return context.json({ run_id: newId() }, 202);
     },
   );

@@ -99,6 +99,18 @@ export async function updateClient(
   return db.update(client).set(change).where(eq(client.id, id)).returning().get();
 }
 
+/** Notes the status an object reports. A client that a person retired meanwhile stays retired. */
+export async function updateStatus(
+  db: Database,
+  id: string,
+  status: Pick<ClientRow, "status" | "status_reason" | "status_since" | "last_seen_at">,
+): Promise<void> {
+  await db
+    .update(client)
+    .set(status)
+    .where(and(eq(client.id, id), ne(client.status, "retired")));
+}
+
 export async function deleteClient(db: Database, id: string): Promise<void> {
   await db.batch([db.delete(testClient).where(eq(testClient.client_id, id)), db.delete(client).where(eq(client.id, id))]);
 }

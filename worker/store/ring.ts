@@ -40,6 +40,8 @@ export interface RingState {
   clock_offset_ms: number | null;
   latest: Record<string, { seq: number; slot: number }>;
   host: { seq: number; slot: number } | null;
+  /** Newest rows that hold items kept aside, oldest first. */
+  rejected_slots: number[];
   /** Newest latencies per test, oldest first; null is a run without an answer. */
   sparks: Record<string, (number | null)[]>;
 }
@@ -53,8 +55,14 @@ export const EMPTY_STATE: RingState = {
   clock_offset_ms: null,
   latest: {},
   host: null,
+  rejected_slots: [],
   sparks: {},
 };
+
+/** A pointer whose row is not chosen yet. */
+export const UNPLACED = -1;
+/** Rows with items kept aside that the state remembers. */
+const REJECTED_SLOTS = 20;
 
 interface Body {
   results: Stored<WireResult>[];
@@ -126,7 +134,10 @@ export class Ring {
       rejected: [...body.rejected, ...batch.rejected],
       dropped: [...body.dropped, ...batch.dropped],
     };
-    for (const result of batch.results) if (result.test_id !== null) state.latest[result.test_id] = { seq: result.seq, slot };
+    for (const at of Object.values(state.latest)) if (at.slot === UNPLACED) at.slot = slot;
+    if (batch.rejected.length > 0) {
+      state.rejected_slots = [...state.rejected_slots.filter((one) => one !== slot), slot].slice(-REJECTED_SLOTS);
+    }
     const host = batch.hosts.at(-1);
     if (host !== undefined) state.host = { seq: host.seq, slot };
     const from = joins ? newest.from : batch.from;
@@ -210,10 +221,9 @@ export class Ring {
   /** Newest items the edge could not accept, newest first. */
   rejected(limit: number): RejectedItem[] {
     const found: RejectedItem[] = [];
-    if (this.#state.rejected === 0) return found;
-    for (const row of this.backwards(Number.MAX_SAFE_INTEGER, 0)) {
-      found.push(...row.rejected.toReversed());
-      if (found.length >= Math.min(limit, this.#state.rejected)) break;
+    for (const slot of this.#state.rejected_slots.toReversed()) {
+      found.push(...(this.slot(slot)?.rejected ?? []).toReversed());
+      if (found.length >= limit) break;
     }
     return found.slice(0, limit);
   }

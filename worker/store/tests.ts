@@ -3,7 +3,7 @@ import type { Selector, Test } from "#contract/api";
 import { CADENCE } from "#contract/limits";
 import type { InstructedTest, Instruction } from "#contract/wire";
 import { rfc3339 } from "../time.ts";
-import { allClients } from "./clients.ts";
+import { allClients, type Sites, sees } from "./clients.ts";
 import { readSettings } from "./config.ts";
 import { type Database, page } from "./database.ts";
 import { type ClientRow, client, systemConfig, type TestRow, test, testClient } from "./schema.ts";
@@ -97,15 +97,15 @@ export async function deleteTest(db: Database, id: string): Promise<void> {
   await db.batch([db.delete(testClient).where(eq(testClient.test_id, id)), db.delete(test).where(eq(test.id, id))]);
 }
 
-/** Which of these client ids exist. */
-export async function existingClientIds(db: Database, ids: string[]): Promise<Set<string>> {
+/** Which of these client ids exist, as far as somebody limited to sites may see. */
+export async function existingClientIds(db: Database, ids: string[], sites: Sites): Promise<Set<string>> {
   const found = new Set<string>();
   for (let at = 0; at < ids.length; at += 90) {
     const rows = await db
-      .select({ id: client.id })
+      .select({ id: client.id, site: client.site })
       .from(client)
       .where(inArray(client.id, ids.slice(at, at + 90)));
-    for (const row of rows) found.add(row.id);
+    for (const row of rows) if (sees(sites, row.site)) found.add(row.id);
   }
   return found;
 }
@@ -156,7 +156,9 @@ export function toInstructed(row: TestRow, clientId: string): InstructedTest {
 
 /** What a client must run, or undefined when there is no such client. */
 export async function instructionFor(db: Database, row: ClientRow): Promise<Instruction> {
-  const [tests, revision, settings] = await Promise.all([testsOf(db, row), currentRevision(db), readSettings(db)]);
+  // The revision is read first: tests may then be newer than it says, never older, and the next push sets that right.
+  const revision = await currentRevision(db);
+  const [tests, settings] = await Promise.all([testsOf(db, row), readSettings(db)]);
   const active = row.status === "retired" ? [] : tests.filter((one) => one.enabled);
   return { revision, tests: active.map((one) => toInstructed(one, row.id)), upload_s: settings.upload_s ?? CADENCE.uploadS };
 }

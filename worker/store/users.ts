@@ -27,10 +27,10 @@ export async function listUsers(db: Database, limit: number, cursor?: string) {
   return page(rows, limit);
 }
 
-export async function insertUser(db: Database, row: Omit<UserRow, "last_login_at" | "disabled">): Promise<UserRow> {
+/** Undefined when the name is taken, decided by the database so that two at once cannot both have it. */
+export async function insertUser(db: Database, row: Omit<UserRow, "last_login_at" | "disabled">): Promise<UserRow | undefined> {
   const full = { ...row, disabled: false, last_login_at: null };
-  await db.insert(user).values(full);
-  return full;
+  return db.insert(user).values(full).onConflictDoNothing().returning().get();
 }
 
 export async function updateUser(db: Database, id: string, change: Partial<UserRow>): Promise<UserRow | undefined> {

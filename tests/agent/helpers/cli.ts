@@ -1,9 +1,10 @@
 // Runs the real command line as a process of its own.
 import { execFile } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
 
 export const CLI = fileURLToPath(new URL("../../../agent/cli.ts", import.meta.url));
 
@@ -33,7 +34,11 @@ export function run(file: string, args: readonly string[], env: Record<string, s
   });
 }
 
-export const scratch = (): string => mkdtempSync(join(tmpdir(), "streamswarm-agent-test-"));
+const base = mkdtempSync(join(tmpdir(), "streamswarm-agent-test-"));
+afterAll(() => rmSync(base, { recursive: true, force: true }));
+
+/** A new directory, gone again after the tests of the file that asked for it. */
+export const scratch = (): string => mkdtempSync(join(base, "t-"));
 
 /** A directory with shell scripts in place of measuring tools. */
 export function fakeTools(scripts: Record<string, string>): string {
