@@ -137,13 +137,13 @@ export class Agent {
   #runOrdered(request: RunRequest): void {
     const { run_id } = request;
     const test = request.test_id === undefined ? undefined : this.#scheduler.find(request.test_id);
-    const job = request.job ?? test;
+    const job = test ?? request.job;
     if (job === undefined) {
       this.#parts.log.warn({ run_id, test_id: request.test_id }, "an order names a test this agent does not have");
       return;
     }
     const test_id = request.test_id ?? null;
-    const interval_s = request.job === undefined ? test?.interval_s : undefined;
+    const interval_s = test?.interval_s;
     this.#link?.progress({ run_id, test_id, state: "started" });
     const order = { type: job.type, destination: job.destination, params: job.params, interval_s };
     runTest(order, this.#stop.signal, this.#parts.veto)

@@ -10,6 +10,7 @@ import {
   testSchema,
 } from "#contract/api";
 import { checkTest, isTestTypeName, TEST_TYPES, type TestTypeName } from "#contract/test-types/index";
+import type { Schedule } from "#contract/wire";
 import { clientObject, fleet } from "../env.ts";
 import { newId } from "../ids.ts";
 import { allow } from "../middleware/authenticate.ts";
@@ -31,6 +32,7 @@ import {
   toTest,
   updateTest,
 } from "../store/tests.ts";
+import { rfc3339 } from "../time.ts";
 import { body, by, createRoute, db, idParam, json, pageQuery, router, z } from "./define.ts";
 
 export const tests = router();
@@ -111,6 +113,12 @@ function checked(
   return result.params;
 }
 
+/** A schedule that ends has a beginning: now, unless it says otherwise. Else every agent would count from its own start. */
+function started(schedule: Schedule | null, now: number): Schedule | null {
+  if (schedule?.duration_s === undefined || schedule.start_at !== undefined) return schedule;
+  return { ...schedule, start_at: rfc3339(now) };
+}
+
 async function refuseUnknownClients(context: Context<App>, ids: string[]): Promise<void> {
   const known = await existingClientIds(db(context), ids, context.get("actor").user.sites);
   const errors = ids.flatMap((id, index) =>
@@ -140,9 +148,21 @@ tests.openapi(
       store,
       visible.map((row) => row.id),
     );
-    return context.json({ items: visible.map((row) => toTest(row, named.get(row.id) ?? [])), next_cursor }, 200);
+    const items = await Promise.all(visible.map((row) => shownTest(context, row, named.get(row.id) ?? [])));
+    return context.json({ items, next_cursor }, 200);
   },
 );
+
+/** A test as somebody may see it: clients of other sites are not named. */
+async function shownTest(context: Context<App>, row: TestRow, named: string[]) {
+  const { sites } = context.get("actor").user;
+  if (sites === null) return toTest(row, named);
+  const own = await existingClientIds(db(context), named, sites);
+  return toTest(
+    row,
+    named.filter((id) => own.has(id)),
+  );
+}
 
 async function asyncFilter<Item>(items: Item[], keep: (item: Item) => Promise<boolean>): Promise<Item[]> {
   const kept = await Promise.all(items.map(keep));
@@ -166,7 +186,13 @@ tests.openapi(
     refuseForeignSelector(context.get("actor").user.sites, input.selector);
     const store = db(context);
     const now = Date.now();
-    const row = await insertTest(store, { ...input, id: newId(), interval_s, params: full }, [...new Set(client_ids)], now);
+    const schedule = started(input.schedule, now);
+    const row = await insertTest(
+      store,
+      { ...input, id: newId(), interval_s, params: full, schedule },
+      [...new Set(client_ids)],
+      now,
+    );
     await bumpRevision(store, now);
     await record(
       store,
@@ -209,7 +235,7 @@ tests.openapi(
       status: status.get(id) ?? stored,
       latest: latest.get(id) ?? null,
     }));
-    return context.json({ ...toTest(row, named.get(row.id) ?? []), clients: shown }, 200);
+    return context.json({ ...(await shownTest(context, row, named.get(row.id) ?? [])), clients: shown }, 200);
   },
 );
 
@@ -260,6 +286,7 @@ async function applyChange(context: Context<App>, before: TestRow, change: z.out
   const store = db(context);
   const now = Date.now();
   const told = await clientsOf(store, before);
+  if (rest.schedule !== undefined) rest.schedule = started(rest.schedule, now);
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   const row = (await updateTest(store, before.id, { ...given, params: full }, now)) ?? before;
   if (client_ids !== undefined) await assignClients(store, row.id, [...new Set(client_ids)]);
@@ -345,7 +372,10 @@ tests.openapi(
     const row = await knownTest(context, context.req.valid("param").id);
     const run_id = newId();
     const rows = (await clientsOf(db(context), row)).filter((client) => sees(context.get("actor").user.sites, client.site));
-    await eachClient(context, rows, (id) => clientObject(context.env, id).run({ run_id, test_id: row.id }));
+    // A paused test is in nobody's instruction: what to run goes along.
+    const { type, destination, params } = row;
+    const job = row.enabled ? {} : { job: { type, destination, params } };
+    await eachClient(context, rows, (id) => clientObject(context.env, id).run({ run_id, test_id: row.id, ...job }));
     return context.json({ run_id }, 202);
   },
 );
