@@ -74,6 +74,8 @@ export class Link {
       cadence: parts.cadence,
       offset: () => this.#clock.value,
       acked: (to, results) => {
+        // A server that stores is a good one: the next wait begins small again.
+        this.#attempt = 0;
         if (results > 0) parts.event({ type: "acked", to });
       },
       log: parts.log,
