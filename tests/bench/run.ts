@@ -4,11 +4,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { measureAgent } from "./agent.ts";
 import { type AgentDay, dollarsAMonth, freePlanAgents } from "./prices.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-type Report = { [name: string]: number | string | null | Report };
+export type Report = { [name: string]: number | string | null | Report };
 
 /** Runs the counting suite in workerd and takes the line of JSON it prints. */
 async function countEdge(): Promise<Report & AgentDay> {
@@ -52,6 +53,7 @@ const report: Report = {
   free_plan_agents: freePlanAgents(edge),
   usd_per_1000_agents_month: Number(dollarsAMonth(edge, 1000).toFixed(2)),
   web: await countWeb(),
+  agent: await measureAgent(),
 };
 
 if (process.argv.includes("--json")) console.log(JSON.stringify(report));

@@ -53,6 +53,10 @@ export class AgentProcess {
     rmSync(this.state, { recursive: true, force: true });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   get outboxFile(): string {
     return join(this.state, "outbox.db");
   }

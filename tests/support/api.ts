@@ -1,6 +1,6 @@
 // The web API as a script uses it: a session cookie and JSON.
 
-import { z } from "zod";
+import type { z } from "zod";
 import {
   type Client,
   type ClientDetail,
@@ -8,6 +8,8 @@ import {
   clientDetailSchema,
   clientSchema,
   createdTokenSchema,
+  type Ledger,
+  ledgerSchema,
   pageOf,
   type SeriesReply,
   seriesSchema,
@@ -17,17 +19,7 @@ import {
 
 export const ADMIN = { username: "e2e", password: "correct horse battery" };
 
-/** GET clients/{id}/ledger: what the client's object holds, counted number by number. */
-const ledgerSchema = z.object({
-  last_seq: z.number(),
-  results: z.number(),
-  hosts: z.number(),
-  rejected: z.number(),
-  dropped: z.number(),
-  missing: z.array(z.tuple([z.number(), z.number()])),
-  duplicates: z.number(),
-});
-export type Ledger = z.infer<typeof ledgerSchema>;
+export type { Ledger };
 
 export class Api {
   readonly base: string;

@@ -72,6 +72,31 @@ describe("web API bodies", () => {
     expect(pathsOf(await refused(await post({ interval_s }), 422))).toEqual(["interval_s"]);
   });
 
+  test("every bad field is named at once, in words a person understands", async () => {
+    const problem = await refused(await storesNothing(() => post({ name: "", packet_size: 70_000 })), 422);
+    expect(new Map(problem.errors.map(({ path, message }) => [path, message]))).toEqual(
+      new Map([
+        ["name", "is empty"],
+        ["packet_size", "must be at most 65535"],
+      ]),
+    );
+  });
+
+  test("a schedule in a time zone that nobody knows is refused by POST and PATCH, a known one is kept", async () => {
+    const window = (time_zone: string) => ({ windows: [{ days: ["mon"], from: "08:00", to: "18:00", time_zone }] });
+    const { id } = await createTest(admin, { schedule: window("Europe/Oslo") });
+    for (const time_zone of ["Mars/Olympus_Mons", "Europe/Oslo\u0000", "../etc/passwd", "__proto__"]) {
+      const change = { schedule: window(time_zone) };
+      for (const ask of [() => post(change), () => admin.send("PATCH", `/api/v1/tests/${id}`, change)]) {
+        const { errors } = await refused(await storesNothing(ask), 422);
+        expect(errors).toEqual([
+          { path: "schedule.windows.0.time_zone", message: expect.stringContaining("is not a time zone") },
+        ]);
+      }
+    }
+    expect(await admin.get(`/api/v1/tests/${id}`)).toMatchObject({ schedule: window("Europe/Oslo") });
+  });
+
   test("unknown clients are named by their place", async () => {
     const { client_id } = await register();
     const reply = await storesNothing(() => post({ client_ids: ["nobody", client_id, "0000000000000000"] }));

@@ -175,9 +175,10 @@ export class Socket {
 export async function connect(
   token: string,
   boot: string = crypto.randomUUID(),
+  hello: Record<string, unknown> = {},
 ): Promise<{ socket: Socket; welcome: Frame & { last_seq: number; instruction: Instruction } }> {
   const socket = await Socket.open("/api/agent/v1/connect", { authorization: `Bearer ${token}` });
-  socket.send({ type: "hello", version: "0.1.0", boot, outbox: { depth: 0, dropped: 0 }, capabilities: {} });
+  socket.send({ type: "hello", version: "0.1.0", boot, outbox: { depth: 0, dropped: 0 }, capabilities: {}, ...hello });
   const welcome = await Promise.race([
     socket.next<Frame & { last_seq: number; instruction: Instruction }>("welcome"),
     socket.closed.then(({ code, reason }) => {

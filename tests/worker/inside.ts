@@ -37,6 +37,13 @@ export const ringRows = (clientId: string): Promise<number> =>
     (_, state) => state.storage.sql.exec<{ rows: number }>("SELECT count(*) AS rows FROM ring").one().rows,
   );
 
+/** What the client's newest upload row says of where the client stands, as it is stored. */
+export const stateText = (clientId: string): Promise<string> =>
+  runInDurableObject(
+    stubOf(clientId),
+    (_, state) => state.storage.sql.exec<{ state: string }>("SELECT state FROM ring ORDER BY slot DESC LIMIT 1").one().state,
+  );
+
 /** Every row of every table in D1, as text, table by table. */
 export async function dumpD1(): Promise<Record<string, string[]>> {
   const { results } = await edgeEnv.DB.prepare(

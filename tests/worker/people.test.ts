@@ -174,6 +174,26 @@ describe("with an account", () => {
     expect(paths).toEqual(["password", "role", "username", "x"]);
   });
 
+  test("of two who take one name at once, one has it; nothing of either password is logged", async () => {
+    const spies = (["error", "warn", "log", "info"] as const).map((level) => vi.spyOn(console, level));
+    try {
+      for (let pair = 0; pair < 3; pair++) {
+        const username = `twin-${crypto.randomUUID()}`;
+        const take = (name: string) =>
+          admin.send("POST", "/api/v1/users", { username: name, password: "a long enough password", role: "viewer" });
+        const replies = await Promise.all([take(username), take(pair === 0 ? username : username.toUpperCase())]);
+        expect(replies.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 409]);
+        const refusal = replies.find(({ status }) => status === 409) as Response;
+        expect(await problemOf(refusal)).toMatchObject({ code: "conflict", errors: [{ path: "username", message: "is taken" }] });
+      }
+      const logged = spies.flatMap((spy) => spy.mock.calls.flat().map(String)).join("\n");
+      expect(logged).not.toContain("scrypt$");
+      expect(logged).not.toContain("a long enough password");
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  });
+
   test("no answer of the people's API shows a password or its hash", async () => {
     const person = await asPerson(admin, "viewer");
     const text = JSON.stringify([await admin.get("/api/v1/users"), await person.get("/api/v1/session")]);

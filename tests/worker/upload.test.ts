@@ -12,7 +12,7 @@ beforeAll(async () => {
   admin = await asAdmin();
 });
 beforeEach(async () => {
-  client = await register();
+  client = await register({ version: "0.0.9" });
   agent = agentOf(client);
 });
 
@@ -43,7 +43,10 @@ async function connected(): Promise<Socket> {
   );
   await vi.waitFor(async () => {
     expect(await alarmOf(client.client_id)).not.toBeNull();
-    expect((await dumpD1()).client?.find((row) => row.includes(client.client_id))).toContain('"status":"online"');
+    const row = (await dumpD1()).client?.find((text) => text.includes(client.client_id));
+    expect(row).toContain('"status":"online"');
+    // What it greeted with is written last.
+    expect(row).toContain('"version":"0.1.0"');
   });
   return socket;
 }

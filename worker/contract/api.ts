@@ -136,6 +136,21 @@ export const clientDetailSchema = clientSchema.extend({
 });
 export type ClientDetail = z.infer<typeof clientDetailSchema>;
 
+/**
+ * Every sequence number a client's store accounts for: 1..last_seq is results, host samples, items kept aside and ranges that
+ * the agent dropped. Nothing is `missing` and nothing stands twice.
+ */
+export const ledgerSchema = z.object({
+  last_seq: z.number(),
+  results: z.number(),
+  hosts: z.number(),
+  rejected: z.number(),
+  dropped: z.number(),
+  missing: z.array(z.tuple([z.number(), z.number()])),
+  duplicates: z.number(),
+});
+export type Ledger = z.infer<typeof ledgerSchema>;
+
 export const patchClientSchema = z
   .strictObject({ name: nameSchema, site: siteSchema, tags: tagsSchema, status: z.enum(["retired"]) })
   .partial();

@@ -2,7 +2,7 @@
 // lives here, so that no upload and no heartbeat touches D1. This class wires the parts beside it together; it is the one
 // place where their order matters, which is why it is longer than most.
 import { DurableObject } from "cloudflare:workers";
-import type { FleetClient, RejectedItem } from "#contract/api";
+import type { FleetClient, Ledger, RejectedItem } from "#contract/api";
 import { CLOSE, LIMITS } from "#contract/limits";
 import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
 import { AGENT_FRAMES, type EdgeFrame, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
@@ -11,7 +11,7 @@ import { logError } from "../log.ts";
 import { problemResponse } from "../problem-error.ts";
 import { findClient, toClient, updateClient, updateStatus } from "../store/clients.ts";
 import { database } from "../store/database.ts";
-import { type Ledger, Ring } from "../store/ring.ts";
+import { Ring } from "../store/ring.ts";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
 import { type AgentAttachment, AgentLink, attachmentOf, close, closeReply, readFrame, send } from "./agent-link.ts";
 import { Browsers } from "./browsers.ts";

@@ -1,6 +1,14 @@
 import type { Context } from "hono";
 import type { Client, FleetClient } from "#contract/api";
-import { CLIENT_STATUSES, clientDetailSchema, clientSchema, fleetSchema, pageOf, patchClientSchema } from "#contract/api";
+import {
+  CLIENT_STATUSES,
+  clientDetailSchema,
+  clientSchema,
+  fleetSchema,
+  ledgerSchema,
+  pageOf,
+  patchClientSchema,
+} from "#contract/api";
 import { clientObject, fleet } from "../env.ts";
 import { allow } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/context.ts";
@@ -165,20 +173,7 @@ clients.openapi(
     path: "/clients/{id}/ledger",
     tags: ["clients"],
     request: { params: idParam },
-    responses: {
-      200: json(
-        z.object({
-          last_seq: z.number(),
-          results: z.number(),
-          hosts: z.number(),
-          rejected: z.number(),
-          dropped: z.number(),
-          missing: z.array(z.tuple([z.number(), z.number()])),
-          duplicates: z.number(),
-        }),
-        "Every sequence number the store accounts for",
-      ),
-    },
+    responses: { 200: json(ledgerSchema, "Every sequence number the store accounts for") },
   }),
   async (context) => {
     const row = await visibleClient(context, context.req.valid("param").id);

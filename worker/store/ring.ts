@@ -5,7 +5,7 @@
 // watched client fills 1,440 rows a day at most. When the oldest row has outlived the retention, its slot is reused
 // (an UPDATE of the key is one row written, where a DELETE and an INSERT would be two).
 import { gunzipSync, gzipSync } from "node:zlib";
-import type { RejectedItem } from "#contract/api";
+import type { Ledger, RejectedItem } from "#contract/api";
 import type { HostSample, WireResult } from "#contract/result";
 import { gaps, overlap, type Span } from "../analysis/spans.ts";
 
@@ -76,16 +76,6 @@ export interface Row extends Body {
   slot: number;
   from: number;
   to: number;
-}
-
-export interface Ledger {
-  last_seq: number;
-  results: number;
-  hosts: number;
-  rejected: number;
-  dropped: number;
-  missing: [number, number][];
-  duplicates: number;
 }
 
 type RawRow = { slot: number; from_seq: number; to_seq: number; body: ArrayBuffer };
