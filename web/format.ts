@@ -13,6 +13,13 @@ type Value = number | string | boolean | null | undefined;
 const grouped = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 
 /** About three significant figures, and never 0 for something that is not 0. */
+/** A test's heading: its name and what it measures, or, where the name says no more than that, destination and type. */
+export function testTitle(test: { name: string; type: string; destination: string }): { name: string; target: string } {
+  const plain = test.name === test.destination || test.name === `${test.destination} ${test.type}`;
+  if (plain) return { name: test.destination, target: test.type };
+  return { name: test.name, target: `${test.type} to ${test.destination}` };
+}
+
 export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return "0";

@@ -1,4 +1,5 @@
 // A client's charts on one time axis: each test's latency, then the host.
+
 import { useMemo, useState } from "preact/hooks";
 import type { ClientDetail } from "#contract/api";
 import { CADENCE } from "#contract/limits";
@@ -8,6 +9,7 @@ import { LatencyChart } from "../charts/latency-chart.tsx";
 import { MetricChart } from "../charts/metric-chart.tsx";
 import { Readout } from "../charts/readout.tsx";
 import { SMOKE_METRICS } from "../charts/smoke.ts";
+import { testTitle } from "../format.ts";
 import { Card } from "../parts/page.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { Failed, Skeleton } from "../parts/states.tsx";
@@ -99,7 +101,7 @@ function Latency({ test, client, data, error, results, shown }: LatencyProps) {
   const stepMs = Math.max(test.interval_s, data?.reply.resolution_s ?? 0) * 1000;
   const title = (
     <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>
-      {test.destination} <span class="heading-type">· {test.type}</span>
+      {testTitle(test).name} <span class="heading-type">· {testTitle(test).target}</span>
     </a>
   );
   return (

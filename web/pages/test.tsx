@@ -1,8 +1,10 @@
 // One test: which clients run it, and what the chosen one measures.
+
 import type { ComponentChildren } from "preact";
 import { useLocation, useRoute } from "preact-iso";
 import { type Test, type TestDetail, testDetailSchema } from "#contract/api";
 import { get, idPath } from "../api.ts";
+import { testTitle } from "../format.ts";
 import { clientHealth } from "../health.ts";
 import { useQuery } from "../hooks.ts";
 import { withQuery } from "../navigate.ts";
@@ -50,7 +52,7 @@ function TestHeading({ test, client }: { test: TestDetail; client: TestDetail["c
           <span class="crumb-arrow"> › </span>
         </>
       )}
-      {test.destination} <span class="heading-type">· {test.type}</span>
+      {testTitle(test).name} <span class="heading-type">· {testTitle(test).target}</span>
     </>
   );
 }

@@ -225,6 +225,7 @@ export const heartbeatBodySchema = z.object({
   capabilities: capabilitiesSchema.optional(),
   clock: clockSchema.optional(),
 });
+export type Heartbeat = z.infer<typeof heartbeatBodySchema>;
 export const heartbeatReplySchema = z.object({
   last_seq: seq,
   revision: z.number().int(),

@@ -5,7 +5,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { FleetClient, Ledger, RejectedItem } from "#contract/api";
 import { CLOSE, LIMITS } from "#contract/limits";
 import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
-import { AGENT_FRAMES, type EdgeFrame, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
+import { AGENT_FRAMES, type EdgeFrame, type Heartbeat, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
 import { type Env, fleet } from "../env.ts";
 import { logError } from "../log.ts";
 import { problemResponse } from "../problem-error.ts";
@@ -42,6 +42,8 @@ export interface ClientState {
   host: HostReading | null;
 }
 
+/** What an agent says of itself when it connects or beats over HTTPS. */
+type Greeting = Pick<Heartbeat, "version" | "capabilities">;
 type Refusal = "bad_token" | "token_revoked";
 export type UploadOutcome = { ack: number } | { need: number } | { refused: Refusal };
 
@@ -53,6 +55,8 @@ const MAX_AGENT_SOCKETS = 16;
 /** A frame at most this often makes the socket's own note of when it was heard; heartbeats are noted by the runtime. */
 const NOTE_HEARD_EVERY_MS = 10_000;
 const REJECTED_SHOWN = 20;
+/** Streamed numbers remembered until they are stored; a page that sees one twice drops it. */
+const STREAMED_AT_MOST = 2000;
 
 export class ClientObject extends DurableObject<Env> {
   readonly #ring: Ring;
@@ -68,6 +72,8 @@ export class ClientObject extends DurableObject<Env> {
   #identity: Identity | undefined;
   #summarySentAt = 0;
   #wasTesting = false;
+  /** Whether the fleet said, since this object woke, until when it is watched. */
+  #fleetAsked = false;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -236,12 +242,16 @@ export class ClientObject extends DurableObject<Env> {
   }
 
   /** An agent that was upgraded says so in its greeting; D1 hears of it when it changed. */
-  async #noteGreeting({ version, capabilities }: Hello): Promise<void> {
+  async #noteGreeting({ version, capabilities = {} }: Greeting): Promise<void> {
     const greeting = JSON.stringify([version, capabilities]);
-    if (this.#identity === undefined || this.#identity.greeting === greeting) return;
-    this.#setIdentity({ ...this.#identity, greeting });
+    if (version === undefined || this.#identity?.greeting === greeting) return;
     const known = Object.keys(capabilities).length > 0 ? { version, capabilities } : { version };
-    await updateClient(database(this.env.DB), this.#clientId, known).catch((error) => logError("greeting", error));
+    try {
+      await updateClient(database(this.env.DB), this.#clientId, known);
+      if (this.#identity !== undefined) this.#setIdentity({ ...this.#identity, greeting });
+    } catch (error) {
+      logError("greeting", error); // Told again with the next greeting.
+    }
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
@@ -272,15 +282,13 @@ export class ClientObject extends DurableObject<Env> {
   }
 
   /** The welcome of an agent without a socket. */
-  async heartbeat(
-    caller: Caller,
-    outbox: { depth: number; dropped: number } | undefined,
-  ): Promise<HeartbeatReply | { refused: Refusal }> {
+  async heartbeat(caller: Caller, beat: Heartbeat): Promise<HeartbeatReply | { refused: Refusal }> {
     const refused = this.#refusal(caller);
     if (refused !== undefined) return { refused };
     const now = Date.now();
     await this.#presence.heartbeatOverHttp(now);
-    if (outbox !== undefined) this.#ring.noteOutbox(outbox);
+    if (beat.outbox !== undefined) this.#ring.noteOutbox(beat.outbox);
+    await this.#noteGreeting(beat);
     if (this.#browsers.count() > 0) this.#lease.renew(now);
     const { revision } = await this.#instructions.load(this.#clientId);
     return {
@@ -315,9 +323,15 @@ export class ClientObject extends DurableObject<Env> {
     const items = liveItems(frame, now);
     this.#reader.took(items);
     this.#show(items.results, items.hosts, now);
-    for (const { seq } of [...items.results, ...items.hosts]) if (seq > this.#ring.state.last_seq) this.#streamed.add(seq);
-    // Samples come only under a lease: one that an eviction forgot is asked for again.
-    await this.#report(false, this.#lease.until === 0);
+    for (const { seq } of [...items.results, ...items.hosts]) this.#noteStreamed(seq);
+    // Samples come only under a lease: whether it is the fleet's, an eviction forgot and only the fleet knows.
+    await this.#report(false, !this.#fleetAsked);
+  }
+
+  #noteStreamed(seq: number): void {
+    if (seq > this.#ring.state.last_seq) this.#streamed.add(seq);
+    const oldest = this.#streamed.values().next().value;
+    if (this.#streamed.size > STREAMED_AT_MOST && oldest !== undefined) this.#streamed.delete(oldest);
   }
 
   /** Sends items to the pages that watch this client, except those they saw already. */
@@ -397,6 +411,7 @@ export class ClientObject extends DurableObject<Env> {
     this.#summarySentAt = now;
     try {
       const { watched_until } = await fleet(this.env).report(line, state);
+      this.#fleetAsked = true;
       this.#lease.openForFleet(watched_until, Date.now());
     } catch (error) {
       logError("report", error);

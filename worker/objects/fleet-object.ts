@@ -6,6 +6,8 @@ import type { FleetClient } from "#contract/api";
 import { CADENCE } from "#contract/limits";
 import { clientObject, type Env } from "../env.ts";
 import { logError } from "../log.ts";
+import { findClient } from "../store/clients.ts";
+import { database } from "../store/database.ts";
 import { closeReply } from "./agent-link.ts";
 import { Browsers } from "./browsers.ts";
 
@@ -34,11 +36,12 @@ export class FleetObject extends DurableObject<Env> {
   }
 
   /** A client's line changed. The answer says until when the fleet is watched, 0 when nobody looks. */
-  report(line: FleetClient, changed: boolean): { watched_until: number } {
+  async report(line: FleetClient, changed: boolean): Promise<{ watched_until: number }> {
     if (line.status === "retired") this.gone(line.id, line.site);
-    // What a client was still saying when it was deleted must not bring it back.
-    if (this.#gone.has(line.id)) return { watched_until: 0 };
-    this.#take(line);
+    // A line never seen before is either a new client or the last word of a deleted one; D1 knows which.
+    const known = this.#lines.has(line.id) || (await findClient(database(this.env.DB), line.id)) !== undefined;
+    if (!known) this.#gone.add(line.id);
+    if (!this.#take(line)) return { watched_until: 0 };
     if (changed) this.ctx.storage.kv.put(PREFIX + line.id, line);
     const { id, status, status_reason, status_since, last_seen_at } = line;
     if (changed)
@@ -50,9 +53,12 @@ export class FleetObject extends DurableObject<Env> {
     return { watched_until: this.#browsers.count() > 0 ? Date.now() + LEASE_MS : 0 };
   }
 
-  #take(line: FleetClient): void {
+  /** False for a client that is no more: what it was still saying when it was retired or deleted must not bring it back. */
+  #take(line: FleetClient): boolean {
+    if (line.status === "retired" || this.#gone.has(line.id)) return false;
     this.#lines.set(line.id, line);
     this.#heardAt.set(line.id, Date.now());
+    return true;
   }
 
   gone(clientId: string, site: string): void {
@@ -108,8 +114,7 @@ export class FleetObject extends DurableObject<Env> {
   async #watch(id: string, until: number): Promise<void> {
     try {
       const line = await clientObject(this.env, id).watch(until);
-      if (line === null) return;
-      this.#take(line);
+      if (line === null || !this.#take(line)) return;
       this.#browsers.send({ type: "summary", client: line }, line.site);
     } catch (error) {
       logError("watch_failed", error);

@@ -128,7 +128,7 @@ function accountForMissing(batch: Batch, seen: Map<number, unknown>, receivedAt:
 }
 
 /** Tests kept in the state while it is not known which ones the client runs. */
-const TESTS_AT_MOST = 200;
+export const TESTS_AT_MOST = 200;
 
 /** Entries of the tests a client runs: ids come from the agent, and the state must not grow with what it makes up. */
 function ofTests<Value>(
@@ -167,7 +167,7 @@ export function advance(
     dropped: before.dropped + batch.dropped.reduce((sum, [from, to]) => sum + to - from + 1, 0),
     outbox: body.outbox ?? before.outbox,
     clock_offset_ms: body.clock?.offset_ms ?? before.clock_offset_ms,
-    latest,
-    sparks,
+    latest: ofTests(latest, current),
+    sparks: ofTests(sparks, current),
   };
 }

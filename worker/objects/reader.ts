@@ -4,6 +4,7 @@ import type { HostSample, Result, Status, WireResult } from "#contract/result";
 import { isFailing } from "../analysis/headline.ts";
 import { bucket, type Columns, type Point } from "../analysis/series.ts";
 import type { Batch, Ring, Stored } from "../store/ring.ts";
+import { TESTS_AT_MOST } from "./ingest.ts";
 import { type Newest, nearestHost, toResult } from "./view.ts";
 
 export interface ResultQuery {
@@ -91,10 +92,16 @@ export class ClientReader {
   /** Takes note of items just stored or just streamed. */
   took({ results, hosts, received_at }: Fresh): void {
     const newest = this.#load();
+    const current = this.#testIds();
     for (const item of results) {
-      if (item.test_id === null) continue;
+      if (item.test_id === null || current?.has(item.test_id) === false) continue;
       const known = newest.get(item.test_id);
       if (known === undefined || known.item.seq <= item.seq) newest.set(item.test_id, { item, received_at });
+    }
+    // Ids come from the agent: while it is not known which tests it runs, only so many are remembered.
+    for (const id of newest.keys()) {
+      if (newest.size <= TESTS_AT_MOST) break;
+      newest.delete(id);
     }
     for (const item of hosts) {
       if (this.#host === null || this.#host.item.seq <= item.seq) this.#host = { item, received_at };

@@ -19,11 +19,12 @@ import { bearer } from "../middleware/authenticate.ts";
 import { readCapped } from "../middleware/guard.ts";
 import type { Identity } from "../objects/view.ts";
 import { ProblemError } from "../problem-error.ts";
-import { findClient, insertClient, updateClient } from "../store/clients.ts";
+import { findClient, insertClient, sees, updateClient } from "../store/clients.ts";
 import { database } from "../store/database.ts";
 import type { ClientRow, EdgeView, TokenRow } from "../store/schema.ts";
 import { instructionFor } from "../store/tests.ts";
 import { findEnrolment, takeEnrolmentUse } from "../store/tokens.ts";
+import { findUser } from "../store/users.ts";
 
 type AgentApp = { Bindings: Env };
 type AgentContext = Context<AgentApp>;
@@ -161,6 +162,14 @@ async function renewClient(context: AgentContext, input: RegisterBody, row: Clie
 async function makeClient(context: AgentContext, input: RegisterBody, token: TokenRow) {
   const db = database(context.env.DB);
   const now = Date.now();
+  const site = input.site ?? token.site ?? "";
+  const owner = token.user_id === null ? undefined : await findUser(db, token.user_id);
+  if (owner !== undefined && !sees(owner.sites, site)) {
+    throw new ProblemError(
+      "forbidden",
+      `This enrolment token does not reach the site "${site}". Leave --site away, or use another token.`,
+    );
+  }
   if (!(await takeEnrolmentUse(db, token.id, now))) {
     throw await refused(
       context,
@@ -173,7 +182,7 @@ async function makeClient(context: AgentContext, input: RegisterBody, token: Tok
   await insertClient(db, {
     id,
     name,
-    site: input.site ?? token.site ?? "",
+    site,
     tags,
     version,
     platform,
@@ -225,7 +234,7 @@ agent.post("/upload", async (context) => {
 agent.post("/heartbeat", async (context) => {
   const { client_id, epoch } = await caller(context);
   const body = await readBody(context, heartbeatBodySchema);
-  const outcome = await clientObject(context.env, client_id).heartbeat({ epoch }, body.outbox);
+  const outcome = await clientObject(context.env, client_id).heartbeat({ epoch }, body);
   if ("refused" in outcome) throw gone(outcome.refused);
   return context.json(outcome, 200);
 });

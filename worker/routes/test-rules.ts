@@ -35,11 +35,18 @@ export async function push(context: Context<App>, rows: Pick<ClientRow, "id">[])
   await eachClient(context, ids, (id) => clientObject(context.env, id).instruct());
 }
 
+/** Whether somebody limited to sites may see a test: it runs, or will run, at one of them, or nowhere yet. */
+export function maySee(row: TestRow, clients: ClientRow[], sites: string[] | null): boolean {
+  if (sites === null || clients.some((client) => sees(sites, client.site))) return true;
+  if (row.selector !== null) return row.selector.site !== undefined && sites.includes(row.selector.site);
+  return clients.length === 0;
+}
+
 export async function knownTest(context: Context<App>, id: string): Promise<TestRow> {
   const row = await findTest(db(context), id);
   if (row === undefined) throw notFound("test");
   const { sites } = context.get("actor").user;
-  if (sites !== null && !(await clientsOf(db(context), row)).some((client) => sees(sites, client.site))) throw notFound("test");
+  if (!maySee(row, await clientsOf(db(context), row), sites)) throw notFound("test");
   return row;
 }
 

@@ -34,6 +34,7 @@ import {
   checked,
   eachClient,
   knownTest,
+  maySee,
   ownTest,
   push,
   refuseForeignSelector,
@@ -58,9 +59,7 @@ tests.openapi(
     const { rows, next_cursor } = await listTests(store, limit, cursor);
     const { sites } = context.get("actor").user;
     const visible =
-      sites === null
-        ? rows
-        : await asyncFilter(rows, async (row) => (await clientsOf(store, row)).some((client) => sees(sites, client.site)));
+      sites === null ? rows : await asyncFilter(rows, async (row) => maySee(row, await clientsOf(store, row), sites));
     const named = await namedClients(
       store,
       visible.map((row) => row.id),
