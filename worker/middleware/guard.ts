@@ -49,15 +49,23 @@ export const jsonBody = createMiddleware<App>(async (context, next) => {
 const tooLarge = (limit: number = LIMITS.webBodyBytes) =>
   new ProblemError("too_large", `The body is larger than ${Math.round(limit / 1024)} KiB. Send less at once.`);
 
-/** Reads a stream up to `limit` bytes; more is a 413, read no further. */
-export async function readCapped(stream: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array> {
+/** How much of a body that is too large is still read, and thrown away, so that its sender hears the answer. */
+const DRAINED_BYTES = 16 * 1024 * 1024;
+
+/** Reads a stream up to `limit` bytes; more is a 413. Memory never holds more than the limit. */
+export async function readCapped(
+  stream: ReadableStream<Uint8Array>,
+  limit: number,
+  drained = DRAINED_BYTES,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.byteLength;
-    if (size > limit) throw tooLarge(limit);
-    chunks.push(chunk);
+    if (size <= limit) chunks.push(chunk);
+    else if (size > limit + drained) break;
   }
+  if (size > limit) throw tooLarge(limit);
   const whole = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {

@@ -56,7 +56,7 @@ const tooLarge = () =>
 async function inflate(sent: Uint8Array): Promise<Uint8Array> {
   const stream = new Blob([sent]).stream().pipeThrough(new DecompressionStream("gzip"));
   try {
-    return await readCapped(stream, LIMITS.uploadInflatedBytes);
+    return await readCapped(stream, LIMITS.uploadInflatedBytes, 0);
   } catch (error) {
     if (error instanceof ProblemError) throw tooLarge();
     throw new ProblemError("malformed", "The body says it is gzip but cannot be inflated.");
