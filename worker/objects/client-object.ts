@@ -4,7 +4,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { FleetClient, Ledger, RejectedItem } from "#contract/api";
 import { CLOSE, LIMITS } from "#contract/limits";
-import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
+import type { HostReading, Result } from "#contract/result";
 import { AGENT_FRAMES, type EdgeFrame, type Heartbeat, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
 import { type Env, fleet } from "../env.ts";
 import { logError } from "../log.ts";
@@ -18,6 +18,7 @@ import { Browsers } from "./browsers.ts";
 import { advance, intake, liveItems } from "./ingest.ts";
 import { Instructions } from "./instructions.ts";
 import { Lease } from "./lease.ts";
+import { LiveFeed } from "./live-feed.ts";
 import { Orders, type RunOrder } from "./orders.ts";
 import { Presence } from "./presence.ts";
 import { ClientReader, type ResultPage, type ResultQuery, type SeriesQuery, type SeriesRow } from "./reader.ts";
@@ -55,8 +56,6 @@ const MAX_AGENT_SOCKETS = 16;
 /** A frame at most this often makes the socket's own note of when it was heard; heartbeats are noted by the runtime. */
 const NOTE_HEARD_EVERY_MS = 10_000;
 const REJECTED_SHOWN = 20;
-/** Streamed numbers remembered until they are stored; a page that sees one twice drops it. */
-const STREAMED_AT_MOST = 2000;
 
 export class ClientObject extends DurableObject<Env> {
   readonly #ring: Ring;
@@ -66,9 +65,8 @@ export class ClientObject extends DurableObject<Env> {
   readonly #lease: Lease;
   readonly #reader: ClientReader;
   readonly #instructions: Instructions;
+  readonly #feed: LiveFeed;
   readonly #orders: Orders;
-  /** Numbers that watchers saw as live samples and that are not stored yet. */
-  readonly #streamed = new Set<number>();
   #identity: Identity | undefined;
   #summarySentAt = 0;
   #wasTesting = false;
@@ -90,6 +88,11 @@ export class ClientObject extends DurableObject<Env> {
       this.#ring,
       () => this.#clientId,
       () => this.#instructions.testIds,
+    );
+    this.#feed = new LiveFeed(
+      this.#browsers,
+      () => this.#clientId,
+      () => this.#reader.newest().host,
     );
     this.#presence.settleAfterRestart(Date.now()).catch((error) => logError("settle", error));
   }
@@ -310,8 +313,8 @@ export class ClientObject extends DurableObject<Env> {
     const failing = this.#reader.failing();
     this.#ring.append(batch, advance(before, batch, body, this.#instructions.testIds), this.#instructions.retentionMs);
     this.#reader.took(batch);
-    this.#show(batch.results, batch.hosts, now);
-    for (const seq of this.#streamed) if (seq <= batch.to) this.#streamed.delete(seq);
+    this.#feed.stored(batch, now, batch.to);
+    for (const { run_id } of batch.results) this.#orders.answered(run_id);
     this.#lease.freshened();
     // Not awaited: the ack must not wait for another object.
     this.ctx.waitUntil(this.#report(this.#reader.failing() !== failing || before.last_seq === 0));
@@ -322,30 +325,10 @@ export class ClientObject extends DurableObject<Env> {
   async #onSample(frame: { result?: unknown; host?: unknown }, now: number): Promise<void> {
     const items = liveItems(frame, now);
     this.#reader.took(items);
-    this.#show(items.results, items.hosts, now);
-    for (const { seq } of [...items.results, ...items.hosts]) this.#noteStreamed(seq);
+    this.#feed.sampled(items, now, this.#ring.state.last_seq);
+    for (const { run_id } of items.results) this.#orders.answered(run_id);
     // Samples come only under a lease: whether it is the fleet's, an eviction forgot and only the fleet knows.
     await this.#report(false, !this.#fleetAsked);
-  }
-
-  #noteStreamed(seq: number): void {
-    if (seq > this.#ring.state.last_seq) this.#streamed.add(seq);
-    const oldest = this.#streamed.values().next().value;
-    if (this.#streamed.size > STREAMED_AT_MOST && oldest !== undefined) this.#streamed.delete(oldest);
-  }
-
-  /** Sends items to the pages that watch this client, except those they saw already. */
-  #show(results: WireResult[], hosts: HostSample[], received_at: number): void {
-    const client_id = this.#clientId;
-    const unseen = ({ seq }: { seq: number }) => !this.#streamed.has(seq);
-    for (const item of results) this.#orders.answered(item.run_id);
-    for (const item of results.filter(unseen)) {
-      const result = toResult(client_id, { item, received_at }, this.#reader.newest().host ?? undefined);
-      this.#browsers.send({ type: "result", client_id, result });
-    }
-    for (const item of hosts.filter(unseen)) {
-      this.#browsers.send({ type: "result", client_id, host: toReading(client_id, { item, received_at }) });
-    }
   }
 
   // Instructions and orders
