@@ -22,7 +22,7 @@ import { LiveFeed } from "./live-feed.ts";
 import { Orders, type RunOrder } from "./orders.ts";
 import { Presence } from "./presence.ts";
 import { ClientReader, type ResultPage, type ResultQuery, type SeriesQuery, type SeriesRow } from "./reader.ts";
-import { type Identity, type StatusRecord, toFleetClient, toReading, toResult } from "./view.ts";
+import { greetingOf, type Identity, type StatusRecord, toFleetClient, toReading, toResult } from "./view.ts";
 
 /** An agent's identity as its token proves it. */
 export interface Caller {
@@ -246,8 +246,9 @@ export class ClientObject extends DurableObject<Env> {
 
   /** An agent that was upgraded says so in its greeting; D1 hears of it when it changed. */
   async #noteGreeting({ version, capabilities = {} }: Greeting): Promise<void> {
-    const greeting = JSON.stringify([version, capabilities]);
-    if (version === undefined || this.#identity?.greeting === greeting) return;
+    if (version === undefined) return;
+    const greeting = greetingOf(version, capabilities);
+    if (this.#identity?.greeting === greeting) return;
     const known = Object.keys(capabilities).length > 0 ? { version, capabilities } : { version };
     try {
       await updateClient(database(this.env.DB), this.#clientId, known);

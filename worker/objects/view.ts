@@ -1,6 +1,7 @@
 // Stored items as the web API shows them. Pure.
 import type { FleetClient } from "#contract/api";
 import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
+import type { Capabilities } from "#contract/wire";
 import { headline, isFailing, spark } from "../analysis/headline.ts";
 import type { RingState, Stored } from "../store/ring.ts";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
@@ -39,8 +40,13 @@ export interface Identity {
   site: string;
   tags: Record<string, string>;
   epoch: number;
-  /** Version and capabilities as last greeted with, to see when they change. */
-  greeting?: string;
+  /** Version and capabilities as D1 knows them, to see when an agent says otherwise. */
+  greeting: string;
+}
+
+/** What an agent says of itself, as one comparable word; capabilities it does not name stay as they were. */
+export function greetingOf(version: string, capabilities: Capabilities): string {
+  return JSON.stringify([version, Object.entries(capabilities).sort(([a], [b]) => a.localeCompare(b))]);
 }
 
 export interface StatusRecord {

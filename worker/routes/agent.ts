@@ -17,7 +17,7 @@ import { newId, sha256 } from "../ids.ts";
 import { parseJson } from "../json.ts";
 import { bearer } from "../middleware/authenticate.ts";
 import { readCapped } from "../middleware/guard.ts";
-import type { Identity } from "../objects/view.ts";
+import { greetingOf, type Identity } from "../objects/view.ts";
 import { ProblemError } from "../problem-error.ts";
 import { findClient, insertClient, sees, updateClient } from "../store/clients.ts";
 import { database } from "../store/database.ts";
@@ -123,7 +123,8 @@ agent.post("/register", async (context) => {
   const known = await provenClient(context, input);
   const { row, epoch, status } =
     known === undefined ? await makeClient(context, input, token) : await renewClient(context, input, known);
-  const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch };
+  const greeting = greetingOf(row.version, row.capabilities);
+  const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch, greeting };
   const { last_seq } = await objectOf(context, row.id).enrol(identity);
   const reply: RegisterReply = {
     client_id: row.id,
