@@ -20,7 +20,10 @@ function windowsDirs(): string[] {
 export function toolDirs(): string[] {
   const replaced = process.env.STREAMSWARM_TOOL_PATH;
   if (replaced !== undefined) return replaced.split(delimiter).filter((dir) => dir !== "");
-  return process.platform === "win32" ? windowsDirs() : POSIX_DIRS;
+  if (process.platform === "win32") return windowsDirs();
+  // A PATH without any of them says that the system's tools are not to be used.
+  const path = process.env.PATH?.split(delimiter);
+  return path === undefined || path.some((dir) => POSIX_DIRS.includes(dir)) ? POSIX_DIRS : [];
 }
 
 /** Absolute path of an installed tool, or undefined. */

@@ -13,6 +13,8 @@ const identitySchema = z.object({
   server: z.string().nullable(),
   client_id: z.string().nullable(),
   token: z.string().nullable(),
+  /** Hash of the enrolment token this client registered with: what ended by people's hand is not begun again with the same one. */
+  enrolled_with: z.string().nullable().default(null),
 });
 export type Identity = z.infer<typeof identitySchema>;
 
@@ -25,7 +27,7 @@ export function defaultStateDir(): string {
   return join(process.env.XDG_STATE_HOME ?? join(home, ".local", "state"), "streamswarm-agent");
 }
 
-const fresh = (): Identity => ({ install_id: randomUUID(), server: null, client_id: null, token: null });
+const fresh = (): Identity => ({ install_id: randomUUID(), server: null, client_id: null, token: null, enrolled_with: null });
 
 /** The state directory: identity and last instruction. Directory 0700, files 0600. */
 export class StateDir {

@@ -1,5 +1,5 @@
 // The line to the server: registers, connects, reconnects, falls back to HTTPS, and knows when to stop trying.
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CLOSE } from "#contract/limits";
 import type { Capabilities, HeartbeatReply, Instruction } from "#contract/wire";
@@ -41,6 +41,7 @@ export interface LinkParts {
   readonly event: (event: { type: "registered" | "connected"; client_id: string } | { type: "acked"; to: number }) => void;
 }
 
+const ENROL_AGAIN = "To let this host measure again, make a new enrolment token in the dashboard and start it with --token";
 /** Refused upgrades after which, with HTTPS working, the socket is taken to be blocked. */
 const BLOCKED_AFTER = 3;
 const SOCKET_AGAIN_MS = 10 * 60 * 1000;
@@ -159,6 +160,12 @@ export class Link {
 
   async #register(): Promise<Verdict | undefined> {
     const { config, log, capabilities, store } = this.#parts;
+    const enrolled_with = createHash("sha256")
+      .update(config.token ?? "")
+      .digest("hex");
+    if (this.#identity.client_id === null && this.#identity.enrolled_with === enrolled_with) {
+      throw new FatalError(`this agent's client was retired or deleted. ${ENROL_AGAIN}`);
+    }
     const sent = Date.now();
     const answer = await register(this.#http, config, this.#identity, capabilities);
     if (!answer.ok) return this.#registrationFailed(answer);
@@ -167,7 +174,7 @@ export class Link {
     // Another client's numbers mean nothing here: a new client counts from 1.
     if (client_id !== this.#identity.client_id) store.outbox.restart();
     store.outbox.reconcile(last_seq);
-    this.#save({ ...this.#identity, client_id, token, server: config.server });
+    this.#save({ ...this.#identity, client_id, token, server: config.server, enrolled_with });
     this.#attempt = 0;
     log.info({ client_id, server: config.server }, "registered");
     this.#parts.event({ type: "registered", client_id });
@@ -232,21 +239,20 @@ export class Link {
     return judgeRefusal(answer.refused);
   }
 
-  /** Becomes nobody, to register anew where that is allowed. */
-  #forgetClient(kind: "revoked" | "superseded", why: string): void {
+  /**
+   * Becomes nobody, to register anew where that is allowed: never with the enrolment token of a client that people ended.
+   */
+  #forgetClient(kind: "revoked" | "superseded" | "unknown", why: string): void {
     const { config, log } = this.#parts;
-    if (config.token === undefined) {
-      throw new FatalError(
-        `${why}. To let this host measure again, make an enrolment token in the dashboard and start it with --token`,
-      );
-    }
-    if (kind === "revoked" && this.#enrolledAgain) {
+    const install_id = kind === "superseded" ? randomUUID() : this.#identity.install_id;
+    const enrolled_with = kind === "revoked" ? this.#identity.enrolled_with : null;
+    if (config.token === undefined) throw new FatalError(`${why}. ${ENROL_AGAIN}`);
+    if (kind === "unknown" && this.#enrolledAgain) {
       throw new FatalError(`${why}, again after registering anew. Ask whoever runs the server, then start it again`);
     }
-    this.#enrolledAgain ||= kind === "revoked";
-    log.warn({ why }, "registering anew");
-    const install_id = kind === "superseded" ? randomUUID() : this.#identity.install_id;
-    this.#save({ install_id, server: null, client_id: null, token: null });
+    this.#enrolledAgain ||= kind === "unknown";
+    log.warn({ why }, "this agent's client has ended");
+    this.#save({ install_id, server: null, client_id: null, token: null, enrolled_with });
   }
 
   #events() {

@@ -59,8 +59,9 @@ async function runProbe<Type extends TestTypeName>(
   stop: AbortSignal,
 ): Promise<Outcome> {
   const probe: Probe<Type> = PROBES[type];
-  const deadline = AbortSignal.timeout(testType(type).deadline_ms(params));
   try {
+    // A deadline is a whole number of milliseconds; parameters are seconds and their sums are not.
+    const deadline = AbortSignal.timeout(Math.ceil(testType(type).deadline_ms(params)));
     const outcome = await probe.run(destination, params, AbortSignal.any([stop, deadline]));
     if (outcome.error?.code !== "aborted" || stop.aborted) return outcome;
     return { ...outcome, error: { code: "deadline", source: "agent", message: "the run took longer than it may" } };

@@ -6,8 +6,8 @@ import type { SessionEnd } from "./edge-socket.ts";
 export type Verdict =
   /** Connect again: `spread` when a whole fleet may be doing the same, `wait` at least so many ms. */
   | { readonly next: "retry"; readonly spread?: boolean; readonly wait?: number | null }
-  /** This client is none any more. */
-  | { readonly next: "revoked" | "superseded"; readonly why: string };
+  /** This client is none any more: people ended it, another one took its identity, or the server does not know it (any more). */
+  | { readonly next: "revoked" | "superseded" | "unknown"; readonly why: string };
 
 /** How a session ended, or undefined for one that never began: then the server has to be asked why. */
 export function judgeEnd(end: SessionEnd): Verdict | undefined {
@@ -21,7 +21,8 @@ export function judgeEnd(end: SessionEnd): Verdict | undefined {
 /** What a refusal over HTTPS means. */
 export function judgeRefusal(refused: Refusal): Verdict {
   if (isTokenRefusal(refused)) {
-    return { next: "revoked", why: `the server does not accept this agent's token (${refused.detail})` };
+    const next = refused.code === "token_revoked" ? "revoked" : "unknown";
+    return { next, why: `the server does not accept this agent's token (${refused.detail})` };
   }
   return { next: "retry", spread: refused.status === 429 || refused.status === 503, wait: refused.retryAfter };
 }

@@ -8,22 +8,26 @@ import { get } from "./api.ts";
 import { useQuery } from "./hooks.ts";
 import { FleetPage } from "./pages/fleet.tsx";
 import { LoginPage } from "./pages/login.tsx";
-import { NotFoundPage } from "./pages/not-found.tsx";
+import { NotFoundPage, UnloadedPage } from "./pages/not-found.tsx";
 import { SetupPage } from "./pages/setup.tsx";
 import { ErrorBoundary } from "./parts/error-boundary.tsx";
 import { Shell } from "./parts/shell.tsx";
 import { Failed, Skeleton } from "./parts/states.tsx";
 import { sessionState, signedIn } from "./session.ts";
 
-// Pages with charts and rarely used ones are fetched when they are opened.
-const ClientPage = lazy(() => import("./pages/client.tsx").then((page) => page.ClientPage));
-const TestPage = lazy(() => import("./pages/test.tsx").then((page) => page.TestPage));
-const TestsPage = lazy(() => import("./pages/tests.tsx").then((page) => page.TestsPage));
-const NewTestPage = lazy(() => import("./pages/test-form.tsx").then((page) => page.NewTestPage));
-const EditTestPage = lazy(() => import("./pages/test-form.tsx").then((page) => page.EditTestPage));
-const TokensPage = lazy(() => import("./pages/tokens.tsx").then((page) => page.TokensPage));
-const UsersPage = lazy(() => import("./pages/users.tsx").then((page) => page.UsersPage));
-const AuditPage = lazy(() => import("./pages/audit.tsx").then((page) => page.AuditPage));
+/** A page fetched when it is opened; it says so when it does not come, as with a server that is down or was updated. */
+const fetched = (load: () => Promise<ComponentType>) =>
+  lazy(() => load().catch((error: unknown) => () => <UnloadedPage error={error} />));
+
+// Pages with charts and rarely used ones.
+const ClientPage = fetched(() => import("./pages/client.tsx").then((page) => page.ClientPage));
+const TestPage = fetched(() => import("./pages/test.tsx").then((page) => page.TestPage));
+const TestsPage = fetched(() => import("./pages/tests.tsx").then((page) => page.TestsPage));
+const NewTestPage = fetched(() => import("./pages/test-form.tsx").then((page) => page.NewTestPage));
+const EditTestPage = fetched(() => import("./pages/test-form.tsx").then((page) => page.EditTestPage));
+const TokensPage = fetched(() => import("./pages/tokens.tsx").then((page) => page.TokensPage));
+const UsersPage = fetched(() => import("./pages/users.tsx").then((page) => page.UsersPage));
+const AuditPage = fetched(() => import("./pages/audit.tsx").then((page) => page.AuditPage));
 
 const ROUTES: readonly (readonly [string, ComponentType])[] = [
   ["/", FleetPage],

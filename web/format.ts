@@ -12,7 +12,11 @@ type Value = number | string | boolean | null | undefined;
 
 const grouped = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 
-/** About three significant figures, and never 0 for something that is not 0. */
+const TURNS = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** A name within a sentence; one written from right to left must not turn the words around it. */
+export const inSentence = (name: string) => (TURNS.test(name) ? `\u2068${name}\u2069` : name);
+
 /** A test's heading: its name and what it measures, or, where the name says no more than that, destination and type. */
 export function testTitle(test: { name: string; type: string; destination: string }): { name: string; target: string } {
   const plain = test.name === test.destination || test.name === `${test.destination} ${test.type}`;
@@ -20,6 +24,7 @@ export function testTitle(test: { name: string; type: string; destination: strin
   return { name: test.name, target: `${test.type} to ${test.destination}` };
 }
 
+/** About three significant figures, and never 0 for something that is not 0. */
 export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return "0";

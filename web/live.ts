@@ -64,6 +64,8 @@ export class LiveSocket {
     this.#heardAt = Date.now();
     this.#stopPolling();
     this.#options.onState("live");
+    // What came while the socket was away is not sent again.
+    if (this.#failures > 0) this.#options.poll();
     this.#timers.ping = window.setInterval(() => this.#ping(socket), CADENCE.heartbeatS * 1000);
   }
 

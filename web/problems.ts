@@ -1,6 +1,6 @@
 // What is wrong in the fleet, worst first, each with its evidence.
 import type { FleetClient } from "#contract/api";
-import { formatPercent, formatText } from "./format.ts";
+import { formatPercent, formatText, inSentence } from "./format.ts";
 import { headline, isUp, statusReason, type Tone, whileOffline } from "./health.ts";
 import { lossLevel } from "./loss.ts";
 import { sinceText, spanText } from "./time.ts";
@@ -25,7 +25,7 @@ function offline(client: FleetClient, now: number): FleetProblem {
   return {
     client,
     tone: "none",
-    title: `${client.name} is offline, its targets are unknown`,
+    title: `${inSentence(client.name)} is offline, its targets are unknown`,
     text: `${sentence(statusReason(client.status_reason))} ${whileOffline(client.status_reason)}`,
     since: ["since", sinceText(began, now), spanText(began, now) && `· ${spanText(began, now)}`].filter(Boolean).join(" "),
   };
@@ -36,7 +36,7 @@ function failing(client: FleetClient): FleetProblem {
   return {
     client,
     tone: "bad",
-    title: `${client.name}: ${client.failing === 1 ? "1 test fails" : `${client.failing} tests fail`}`,
+    title: `${inSentence(client.name)}: ${client.failing === 1 ? "1 test fails" : `${client.failing} tests fail`}`,
     text: `${count} had no answer in the newest run; its page says which, and whose side it is.`,
     since: null,
   };
@@ -47,7 +47,7 @@ function lossy(client: FleetClient, loss: number): FleetProblem {
   return {
     client,
     tone: lossLevel(loss) === "high" ? "bad" : "warn",
-    title: `${client.name}: ${formatText("ping_loss_pct", loss)} of packets lost`,
+    title: `${inSentence(client.name)}: ${formatText("ping_loss_pct", loss)} of packets lost`,
     text:
       median === null
         ? "In its worst test, newest run."
@@ -60,7 +60,7 @@ function full(client: FleetClient, what: string, pct: number): FleetProblem {
   return {
     client,
     tone: "warn",
-    title: `${client.name}: ${what} ${formatPercent(pct)} % full`,
+    title: `${inSentence(client.name)}: ${what} ${formatPercent(pct)} % full`,
     text: "A host out of space or memory loses results, and distorts what it measures.",
     since: null,
   };

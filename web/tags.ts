@@ -1,9 +1,9 @@
 // Tags as one writes them: `role=gateway, floor=2`.
 
-export const tagsText = (tags: Readonly<Record<string, string>>) =>
-  Object.entries(tags)
-    .map(([key, value]) => (value === "" ? key : `${key}=${value}`))
-    .join(", ");
+export const tagTexts = (tags: Readonly<Record<string, string>>) =>
+  Object.entries(tags).map(([key, value]) => (value === "" ? key : `${key}=${value}`));
+
+export const tagsText = (tags: Readonly<Record<string, string>>) => tagTexts(tags).join(", ");
 
 export function tagsFromText(text: string): Record<string, string> {
   const tags: Record<string, string> = {};

@@ -1,7 +1,7 @@
 // Sentences a manager understands, made of nothing but the data on the page.
 import type { ClientDetail, FleetClient } from "#contract/api";
 import type { Result } from "#contract/result";
-import { formatText } from "./format.ts";
+import { formatText, inSentence } from "./format.ts";
 import { fleetHealth, headline, isUp, STATUS_WORD, statusReason, type Tone, whileOffline } from "./health.ts";
 import { lossLevel } from "./loss.ts";
 import { sinceText } from "./time.ts";
@@ -15,9 +15,9 @@ export const plural = (count: number, one: string, many = `${one}s`) => `${count
 
 function names(clients: readonly FleetClient[]): string {
   const [first, second] = clients;
-  if (clients.length === 1 && first) return first.name;
-  if (clients.length === 2 && first && second) return `${first.name} and ${second.name}`;
-  return `${first?.name ?? ""} and ${clients.length - 1} more`;
+  if (clients.length === 1 && first) return inSentence(first.name);
+  if (clients.length === 2 && first && second) return `${inSentence(first.name)} and ${inSentence(second.name)}`;
+  return `${inSentence(first?.name ?? "")} and ${clients.length - 1} more`;
 }
 
 function offlinePart(offline: readonly FleetClient[], now: number): string | null {
@@ -25,7 +25,7 @@ function offlinePart(offline: readonly FleetClient[], now: number): string | nul
   if (!first) return null;
   if (offline.length === 1) {
     const since = sinceText(Date.parse(first.status_since), now);
-    return `${first.name} is offline since ${since} (${statusReason(first.status_reason)})`;
+    return `${inSentence(first.name)} is offline since ${since} (${statusReason(first.status_reason)})`;
   }
   return `${names(offline)} are offline`;
 }
@@ -43,11 +43,11 @@ function lossPart(clients: readonly FleetClient[]): string | null {
   const [worst] = lossy;
   if (!worst) return null;
   const loss = formatText("ping_loss_pct", headline(worst, "ping_loss_pct"));
-  return `${worst.name} lost ${loss} of packets in its worst test${lossy.length > 1 ? `, ${lossy.length - 1} more with loss` : ""}`;
+  return `${inSentence(worst.name)} lost ${loss} of packets in its worst test${lossy.length > 1 ? `, ${lossy.length - 1} more with loss` : ""}`;
 }
 
 export function fleetVerdict(all: readonly FleetClient[], now: number): Verdict {
-  const clients = all.filter((client) => client.status !== "retired");
+  const clients = all.filter((client) => client.status !== "retired").sort((a, b) => a.name.localeCompare(b.name));
   if (clients.length === 0) return { tone: "none", text: "No client has registered yet." };
   const offline = clients.filter((client) => client.status === "offline");
   const waiting = clients.filter((client) => client.status === "never_seen" || client.status === "pending");
@@ -58,7 +58,7 @@ export function fleetVerdict(all: readonly FleetClient[], now: number): Verdict 
     waiting.length > 0 ? `${names(waiting)} ${waiting.length === 1 ? "has" : "have"} not connected yet` : null,
   ].filter((part) => part !== null);
   if (parts.length === 0) {
-    const who = clients.length === 1 ? `${clients[0]?.name ?? ""} is` : `All ${clients.length} clients are`;
+    const who = clients.length === 1 ? `${inSentence(clients[0]?.name ?? "")} is` : `All ${clients.length} clients are`;
     return { tone: "ok", text: `${who} online; nothing is failing.` };
   }
   const tones = clients.map((client) => fleetHealth(client).tone);
@@ -68,31 +68,34 @@ export function fleetVerdict(all: readonly FleetClient[], now: number): Verdict 
 
 export function clientVerdict(client: Omit<ClientDetail, "tests">, now: number): Verdict {
   const since = sinceText(Date.parse(client.status_since), now);
+  const name = inSentence(client.name);
+  if (client.status === "never_seen") {
+    const registered = sinceText(Date.parse(client.created_at), now);
+    return { tone: "none", text: `${name} registered at ${registered} and has not connected yet.` };
+  }
   if (!isUp(client.status)) {
     const seen = client.status === "offline" ? ` ${whileOffline(client.status_reason)}` : "";
-    return {
-      tone: "none",
-      text: `${client.name} is ${STATUS_WORD[client.status]} since ${since} (${statusReason(client.status_reason)}).${seen}`,
-    };
+    const reason = statusReason(client.status_reason);
+    const why = reason === STATUS_WORD[client.status] ? "" : ` (${reason})`;
+    return { tone: "none", text: `${name} is ${STATUS_WORD[client.status]} since ${since}${why}.${seen}` };
   }
   const failing = client.latest.filter((result) => result.status === "failed");
   if (failing.length > 0) {
     const where = failing.slice(0, 2).map((result) => `${result.type} to ${result.destination}`);
-    const more = failing.length > 2 ? ` and ${failing.length - 2} more` : "";
-    return { tone: "bad", text: `${client.name} is online, but ${where.join(", ")}${more} failed in the last run.` };
+    const both = failing.length > 2 ? `${where.join(", ")} and ${failing.length - 2} more` : where.join(" and ");
+    return { tone: "bad", text: `${name} is online, but ${both} failed in the last run.` };
   }
   const lossy = client.latest.filter((result) => Number(result.metrics.ping_loss_pct ?? 0) > 0);
   if (lossy.length > 0) {
     const where = lossy
       .slice(0, 2)
       .map((result) => `${formatText("ping_loss_pct", result.metrics.ping_loss_pct)} to ${result.destination}`);
-    return { tone: "warn", text: `${client.name} is online and loses packets: ${where.join(", ")}.` };
+    return { tone: "warn", text: `${name} is online and loses packets: ${where.join(", ")}.` };
   }
-  if (client.latest.length === 0)
-    return { tone: "ok", text: `${client.name} is online since ${since}; no test has answered yet.` };
+  if (client.latest.length === 0) return { tone: "ok", text: `${name} is online since ${since}; no test has answered yet.` };
   return {
     tone: "ok",
-    text: `${client.name} is online since ${since}; its ${plural(client.latest.length, "test")} last answered without loss.`,
+    text: `${name} is online since ${since}; its ${plural(client.latest.length, "test")} last answered without loss.`,
   };
 }
 
@@ -107,12 +110,12 @@ export interface TestState {
 export function testVerdict(result: Result, clientName: string, state: TestState): Verdict {
   const verdict = runVerdict(result, clientName);
   if (state.up && state.enabled) return verdict;
-  const why = state.enabled ? `${clientName} is not online` : "The test is paused";
+  const why = state.enabled ? `${inSentence(clientName)} is not online` : "The test is paused";
   return { tone: "none", text: `${why}. At ${sinceText(Date.parse(result.started_at), state.now)}: ${verdict.text}` };
 }
 
 function runVerdict(result: Result, clientName: string): Verdict {
-  const route = `${result.destination} from ${clientName}`;
+  const route = `${result.destination} from ${inSentence(clientName)}`;
   if (result.status === "failed") {
     const why = result.error ? `: ${result.error.message} (${result.error.source})` : "";
     return { tone: "bad", text: `The last run to ${route} failed${why}.` };

@@ -92,7 +92,7 @@ test("what the end of a connection means", () => {
   const refused = (status: number, code: string, retryAfter: number | null = null) =>
     judgeRefusal({ status, code, detail: "", retryAfter });
   expect(refused(401, "token_revoked").next).toBe("revoked");
-  expect(refused(401, "bad_token").next).toBe("revoked");
+  expect(refused(401, "bad_token").next).toBe("unknown");
   expect(refused(401, "").next).toBe("retry");
   expect(refused(429, "throttled", 60_000)).toEqual({ next: "retry", spread: true, wait: 60_000 });
   expect(refused(500, "internal")).toEqual({ next: "retry", spread: false, wait: null });

@@ -1,5 +1,5 @@
 // Small valid objects for the tests of this folder.
-import type { FleetClient } from "#contract/api";
+import type { ClientDetail, FleetClient } from "#contract/api";
 import type { Result } from "#contract/result";
 
 export const NOW = Date.parse("2026-11-23T13:00:00Z");
@@ -19,6 +19,26 @@ export function fleetClient(patch: Partial<FleetClient> = {}): FleetClient {
     headline: {},
     failing: 0,
     spark: [],
+    ...patch,
+  };
+}
+
+export function clientDetail(patch: Partial<ClientDetail> = {}): ClientDetail {
+  const { id, name, site, tags, status, status_reason, status_since, last_seen_at } = fleetClient();
+  return {
+    ...{ id, name, site, tags, status, status_reason, status_since, last_seen_at },
+    version: "0.1.0",
+    platform: { os: "linux", arch: "x64", release: "", hostname: "", node: "" },
+    capabilities: {},
+    edge: null,
+    outbox: { depth: 0, dropped: 0 },
+    created_at: iso(NOW - 7_200_000),
+    last_seq: 0,
+    rejected: { count: 0, recent: [] },
+    clock_offset_ms: null,
+    latest: [],
+    host: null,
+    tests: [],
     ...patch,
   };
 }

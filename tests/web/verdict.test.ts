@@ -3,8 +3,8 @@ import { fleetHealth } from "../../web/health.ts";
 import { fleetProblems, slowest } from "../../web/problems.ts";
 import { applyFleetFrame, fleetMap } from "../../web/state/fleet.ts";
 import { filterFromText, shownClients, sortFromText, sortText } from "../../web/state/fleet-table.ts";
-import { fleetVerdict, testVerdict } from "../../web/verdict.ts";
-import { fleetClient, iso, NOW, result } from "./make.ts";
+import { clientVerdict, fleetVerdict, testVerdict } from "../../web/verdict.ts";
+import { clientDetail, fleetClient, iso, NOW, result } from "./make.ts";
 
 const offline = fleetClient({
   id: "b",
@@ -38,6 +38,22 @@ test("failing tests and loss are named; retired clients are not", () => {
 
 test("an offline client's old failures are not failing now", () => {
   expect(fleetVerdict([{ ...offline, failing: 3 }], NOW).text).not.toContain("failing");
+});
+
+test("a client's sentence says what it waits for, and both tests that fail", () => {
+  const never = clientDetail({ status: "never_seen", status_reason: "registered", last_seen_at: null });
+  expect(clientVerdict(never, NOW).text).toMatch(/^lyon-gw-01 registered at \d\d:00 and has not connected yet\.$/);
+  const retired = clientDetail({ status: "retired", status_reason: "retired" });
+  expect(clientVerdict(retired, NOW).text).toMatch(/^lyon-gw-01 is retired since \d\d:00\.$/);
+  const failed = (destination: string) => result(1, { destination, status: "failed" });
+  expect(clientVerdict(clientDetail({ latest: [failed("a"), failed("b")] }), NOW).text).toBe(
+    "lyon-gw-01 is online, but ping to a and ping to b failed in the last run.",
+  );
+});
+
+test("a name written from right to left does not turn the sentence", () => {
+  const turning = fleetClient({ name: "\u202egnihtemos" });
+  expect(fleetVerdict([turning], NOW).text).toBe("\u2068\u202egnihtemos\u2069 is online; nothing is failing.");
 });
 
 test("status has a shape and a word", () => {

@@ -111,11 +111,12 @@ describe("ping", () => {
     [undefined, {}, 20],
     [60, {}, 20],
     [10, {}, 20],
-    // 0.9 of 5 s less 2 s for the last reply leaves 2.5 s: 12 spacings and one.
-    [5, {}, 13],
-    [1, {}, 3],
+    [5, {}, 20],
+    [3, {}, 15],
+    [1, {}, 5],
     [1, { interval: 1 }, 1],
-    [10, { interval: 1 }, 8],
+    [1, { interval: 2 }, 1],
+    [10, { interval: 1 }, 10],
     [1, { count: 100 }, 100],
   ])("every %s s with %o sends %d", (interval_s, change, count) => {
     expect(pingCount(params(change), interval_s)).toBe(count);

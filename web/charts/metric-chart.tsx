@@ -33,16 +33,17 @@ export function MetricChart({
   onZoom,
 }: MetricChartProps) {
   const inView = useMemo(() => points.filter((point) => point.end >= from && point.t <= to), [points, from, to]);
-  const gaps = useMemo(() => gapsSince(findGaps(inView, stepMs, from, to), createdAt), [inView, stepMs, from, to, createdAt]);
+  const breaks = useMemo(() => findGaps(inView, stepMs, from, to), [inView, stepMs, from, to]);
+  const gaps = useMemo(() => gapsSince(breaks, createdAt), [breaks, createdAt]);
   const lines = useMemo<Line[]>(
     () =>
       metrics.map((metric, index) => ({
         label: metricLabel(metric),
         colour: index === 0 ? "accent" : "second",
         dashed: index > 0,
-        points: linePoints(inView, metric, gaps),
+        points: linePoints(inView, metric, breaks),
       })),
-    [metrics, inView, gaps],
+    [metrics, inView, breaks],
   );
   const newest = inView.at(-1);
   const summary = metrics.map((metric) => `${metricLabel(metric)} ${formatText(metric, newest?.values[metric]?.mid)}`).join(", ");

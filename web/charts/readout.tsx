@@ -1,4 +1,4 @@
-// What the charts show under the cursor, in words and figures.
+// What the charts show under the cursor, or else newest, in words and figures.
 import { formatText, metricLabel } from "../format.ts";
 import type { Point } from "../state/points.ts";
 import { clockTime, cursorText } from "../time.ts";
@@ -7,21 +7,18 @@ import { cursor, pointAt } from "./cursor.ts";
 interface ReadoutProps {
   points: readonly Point[];
   stepMs: number;
+  /** The view's end and length. */
+  to: number;
   spanMs: number;
   /** Metric and the word to show it with. */
   metrics: readonly (readonly [string, string])[];
 }
 
-export function Readout({ points, stepMs, spanMs, metrics }: ReadoutProps) {
+export function Readout({ points, stepMs, to, spanMs, metrics }: ReadoutProps) {
   const at = cursor.value;
-  if (at === null) return <span class="readout" />;
-  const point = points[pointAt(points, at, stepMs * 1.5)];
+  const point = points[at === null ? pointAt(points, to, spanMs) : pointAt(points, at, stepMs * 1.5)];
   if (!point) {
-    return (
-      <span class="readout">
-        <strong>{cursorText(at, spanMs)}</strong> no data
-      </span>
-    );
+    return <span class="readout">{at !== null && <strong>{cursorText(at, spanMs)}</strong>} no data</span>;
   }
   const time = point.seq === null ? cursorText(point.t, spanMs) : clockTime(point.t);
   return (

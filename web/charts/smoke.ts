@@ -1,6 +1,6 @@
 // The latency picture: the median coloured by loss, over the distribution of every packet in greys.
 import { lossLevel } from "../loss.ts";
-import type { Gap, Point } from "../state/points.ts";
+import { GAP_FACTOR, type Gap, type Point } from "../state/points.ts";
 import type { Painting } from "./canvas.ts";
 import { paintWord } from "./canvas.ts";
 
@@ -30,7 +30,8 @@ function slotOf(points: readonly Point[], index: number, stepMs: number, x: (ms:
   const next = points[index + 1];
   const before = points[index - 1];
   const lastWidth = before ? Math.min(stepMs, point.t - before.t) : stepMs;
-  const end = next ? Math.min(next.t, point.t + stepMs * 1.5) : point.t + lastWidth;
+  const gap = next && next.t - point.t > GAP_FACTOR * stepMs;
+  const end = next ? Math.min(next.t, point.t + stepMs * (gap ? 1 : 1.5)) : point.t + lastWidth;
   const left = x(point.t);
   return { left, width: Math.max(1.5, x(end) - left) };
 }

@@ -46,6 +46,10 @@ const TIME_FORMATS = { second: "HH:mm:ss", minute: "HH:mm", hour: "HH:mm", day: 
 
 type TimeConfig = ChartConfiguration<"line">;
 
+/** A point between two breaks has no line to stand on; it is drawn as a dot. */
+const standsAlone = (points: Line["points"], index: number) =>
+  !Number.isFinite(points[index - 1]?.y) && !Number.isFinite(points[index + 1]?.y);
+
 function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"line">[] {
   return lines.map((line) => ({
     label: line.label,
@@ -53,7 +57,9 @@ function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"lin
     borderColor: colours[line.colour],
     borderWidth: 1.75,
     borderDash: line.dashed ? [4, 3] : [],
-    pointRadius: 0,
+    pointRadius: line.points.map((_, index) => (standsAlone(line.points, index) ? 1.75 : 0)),
+    pointBackgroundColor: colours[line.colour],
+    pointBorderWidth: 0,
     pointHitRadius: 0,
     spanGaps: false,
   }));

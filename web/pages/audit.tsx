@@ -26,7 +26,9 @@ export function AuditPage() {
           <td data-label="When" class="text-nowrap">
             {fullTime(Date.parse(entry.at))}
           </td>
-          <td data-label="Who">{entry.actor}</td>
+          <td data-label="Who" class="cell-who">
+            {entry.actor}
+          </td>
           <td data-label="What">{entry.action}</td>
           <td data-label="On">{entry.target}</td>
           <td data-label="From">{entry.ip ?? <Unknown why="Not known: the edge did not see an address" />}</td>

@@ -121,6 +121,7 @@ function Latency({ test, client, data, error, results, shown }: LatencyProps) {
         <Readout
           points={points}
           stepMs={stepMs}
+          to={shown.to}
           spanMs={shown.view.spanMs}
           metrics={[
             ["ping_rtt_median", "median"],
@@ -165,6 +166,7 @@ function HostCharts({ client, hosts, shown }: { client: ClientDetail; hosts: rea
             <Readout
               points={points}
               stepMs={stepMs}
+              to={shown.to}
               spanMs={shown.view.spanMs}
               metrics={chart.metrics.map((metric, index) => [metric, chart.words[index] ?? metric] as const)}
             />

@@ -13,6 +13,7 @@ import { Card } from "../parts/page.tsx";
 import { RESULT_TONE } from "../parts/result-table.tsx";
 import { Empty } from "../parts/states.tsx";
 import { StatusMark } from "../parts/status.tsx";
+import { tagsText } from "../tags.ts";
 import { agoText, fullTime, intervalText } from "../time.ts";
 import { plural } from "../verdict.ts";
 
@@ -58,7 +59,7 @@ export function TestsCard({ client }: { client: ClientDetail }) {
         </Empty>
       ) : (
         <div class="table-scroll">
-          <table class="table table-tests">
+          <table class="table table-list table-tests">
             <thead>
               <tr>
                 <th scope="col">Test</th>
@@ -103,15 +104,15 @@ function TestRow({
   const why = newest ? undefined : "Not known: it has not run yet";
   return (
     <tr>
-      <td>
+      <td data-label="Test">
         <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>{test.name}</a>
       </td>
-      <td>{test.destination}</td>
-      <td>
+      <td data-label="Destination">{test.destination}</td>
+      <td data-label="Newest run">
         {newest ? (
           <span class="run-state">
             <StatusMark tone={RESULT_TONE[newest.status]} word={newest.error?.message ?? newest.status} />{" "}
-            <span class="text-secondary">
+            <span class="text-secondary text-nowrap">
               <Ago at={newest.started_at} />
             </span>
           </span>
@@ -119,7 +120,7 @@ function TestRow({
           <span class="text-secondary">none yet</span>
         )}
       </td>
-      <td class="num">
+      <td data-label="Median" class="num">
         <Figure
           name="ping_rtt_median"
           value={newest?.metrics.ping_rtt_median}
@@ -127,10 +128,10 @@ function TestRow({
           why={why}
         />
       </td>
-      <td class={`num loss-text-${lossLevel(typeof loss === "number" ? loss : null)}`}>
+      <td data-label="Loss" class={`num loss-text-${lossLevel(typeof loss === "number" ? loss : null)}`}>
         <Figure name="ping_loss_pct" value={loss} reason={newest?.reasons.ping_loss_pct} why={why} />
       </td>
-      <td>
+      <td data-label="Interval" class="text-nowrap">
         {intervalText(test.interval_s)}
         {!test.enabled && <span class="chip chip-warn chip-small">paused</span>}
       </td>
@@ -166,8 +167,11 @@ export function HostCard({ client }: { client: ClientDetail }) {
 
 export function ClientFacts({ client }: { client: ClientDetail }) {
   const { platform, edge } = client;
+  const tags = tagsText(client.tags);
   const facts: [string, string | null][] = [
     ["Client id", client.id],
+    ...(client.site === "" ? [] : [["Site", client.site] as [string, string]]),
+    ...(tags === "" ? [] : [["Tags", tags] as [string, string]]),
     ["Agent version", client.version],
     ["System", [platform.os, platform.release, platform.arch].filter(Boolean).join(" ")],
     ["Host name", platform.hostname],

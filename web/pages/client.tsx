@@ -13,11 +13,15 @@ import { Empty, Failed, Skeleton, Stale } from "../parts/states.tsx";
 import { Shape } from "../parts/status.tsx";
 import { canWrite, isAdmin } from "../session.ts";
 import { type LiveClient, useClient } from "../state/use-client.ts";
+import { tagTexts } from "../tags.ts";
 import { agoText, sinceText } from "../time.ts";
 import { clientVerdict } from "../verdict.ts";
 import { ClientCharts } from "./client-charts.tsx";
 import { DeleteClient, EditClient, RetireClient } from "./client-dialogs.tsx";
 import { ClientFacts, HostCard, RejectedCard, TestsCard } from "./client-facts.tsx";
+
+/** Tags beside the heading; the facts have them all. */
+const TAGS_SHOWN = 4;
 
 export function ClientPage() {
   const { params } = useRoute();
@@ -69,12 +73,18 @@ function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
       <Shape tone={health.tone} /> {client.name} <span class="heading-type">{health.word}</span>
     </>
   );
+  const tags = tagTexts(client.tags);
   const chips = (
     <>
-      {client.site && <span class="chip">{client.site}</span>}
-      {Object.entries(client.tags).map(([key, value]) => (
-        <span class="chip">{value === "" ? key : `${key}=${value}`}</span>
+      {client.site && <NameChip text={client.site} />}
+      {tags.slice(0, TAGS_SHOWN).map((text) => (
+        <NameChip key={text} text={text} />
       ))}
+      {tags.length > TAGS_SHOWN && (
+        <span class="chip" title={tags.slice(TAGS_SHOWN).join(", ")}>
+          {tags.length - TAGS_SHOWN} more
+        </span>
+      )}
     </>
   );
   return (
@@ -94,6 +104,15 @@ function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
       <HostCard client={client} />
       <ClientFacts client={client} />
     </Page>
+  );
+}
+
+/** What people chose to write may be long; the card below has all of it. */
+function NameChip({ text }: { text: string }) {
+  return (
+    <span class="chip chip-name" title={text}>
+      {text}
+    </span>
   );
 }
 
@@ -117,7 +136,7 @@ function Strip({ client }: { client: ClientDetail }) {
         <div class="key-label">
           {isUp(client.status)
             ? `online since ${sinceText(since, now.value)}`
-            : `last heard, ${statusReason(client.status_reason)}`}
+            : `${client.last_seen_at === null ? "" : "last heard, "}${statusReason(client.status_reason)}`}
         </div>
       </div>
       {figure("cpu_percent", "CPU busy")}
@@ -144,9 +163,11 @@ function Actions({ client, reload }: { client: ClientDetail; reload: () => void 
   if (!canWrite.value) return null;
   return (
     <div class="actions">
-      <a class="btn btn-sm btn-primary" href={`/tests/new?client=${encodeURIComponent(client.id)}`}>
-        <Icon name="plus-lg" /> New test
-      </a>
+      {client.status !== "retired" && (
+        <a class="btn btn-sm btn-primary" href={`/tests/new?client=${encodeURIComponent(client.id)}`}>
+          <Icon name="plus-lg" /> New test
+        </a>
+      )}
       <button type="button" class="btn btn-sm btn-outline-secondary" onClick={() => setOpen("edit")}>
         <Icon name="pencil" /> Edit
       </button>

@@ -5,7 +5,7 @@ import { LIMITS } from "#contract/limits";
 import { fieldErrors } from "#contract/problem";
 import { command } from "../api.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { TextField } from "../parts/field.tsx";
+import { Field, TextField } from "../parts/field.tsx";
 import { Form, FormError } from "../parts/form.tsx";
 import { ROLE_HINT, RoleSelect } from "../parts/role-select.tsx";
 import { toast } from "../parts/toasts.tsx";
@@ -47,10 +47,9 @@ export function CreateUser({ onClose, onCreated }: { onClose: () => void; onCrea
             autoComplete="new-password"
             hint={`At least ${LIMITS.password.min} characters; hand it over safely.`}
           />
-          <div class="field">
-            <RoleSelect value={role} label="Role" onValue={setRole} />
-            <div class="form-text">{ROLE_HINT[role]}</div>
-          </div>
+          <Field label="Role" hint={ROLE_HINT[role]}>
+            {({ id }) => <RoleSelect id={id} value={role} onValue={setRole} />}
+          </Field>
           <FormError text={errors.form} />
         </div>
         <footer class="dialog-foot">

@@ -48,7 +48,7 @@ export function Targets({ form, clients, error, onChange }: TargetsProps) {
       )}
       {error && (
         <p class="field-error" role="alert">
-          {path === "client_ids" ? "The test" : TARGET_WORD[form.target]} {error}
+          {path === "client_ids" || form.target === "site" ? "The test" : TARGET_WORD[form.target]} {error}
         </p>
       )}
     </>
@@ -58,7 +58,7 @@ export function Targets({ form, clients, error, onChange }: TargetsProps) {
 type PartProps = Omit<TargetsProps, "error">;
 
 function ChosenClients({ form, clients, onChange }: PartProps) {
-  const known = clients.data?.items.filter((client) => client.status !== "retired");
+  const known = clients.data?.items.filter((client) => client.status !== "retired").sort((a, b) => a.name.localeCompare(b.name));
   if (known) {
     return <ClientList chosen={form.clientIds} clients={known} onValue={(clientIds) => onChange("client_ids", { clientIds })} />;
   }

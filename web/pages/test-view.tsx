@@ -5,7 +5,7 @@ import type { LiveFrame, TestDetail } from "#contract/api";
 import type { Result } from "#contract/result";
 import { Readout } from "../charts/readout.tsx";
 import { now } from "../clock.ts";
-import { formatPercent, formatText } from "../format.ts";
+import { formatPercent, formatText, inSentence } from "../format.ts";
 import { isUp, STATUS_WORD, statusReason } from "../health.ts";
 import { lossLevel } from "../loss.ts";
 import { panelOf } from "../panels/index.ts";
@@ -110,7 +110,7 @@ function Charts({ test, client, data, shown, panel }: ChartsProps) {
         <panel.Main {...props} />
         <footer class="chart-foot">
           {panel.Legend && <panel.Legend />}
-          <Readout points={data.points} stepMs={data.stepMs} spanMs={shown.view.spanMs} metrics={panel.columns} />
+          <Readout points={data.points} stepMs={data.stepMs} to={props.to} spanMs={shown.view.spanMs} metrics={panel.columns} />
         </footer>
       </Card>
       {panel.Rest && <panel.Rest {...props} />}
@@ -169,15 +169,21 @@ interface WaitingProps {
   retry: () => void;
 }
 
+function whyWaiting(test: TestDetail, name: string, { status, reason }: WaitingProps["state"]): string {
+  if (!test.enabled) return "The test is paused; resume it to measure.";
+  if (isUp(status))
+    return `The agent has its instruction and measures every ${intervalText(test.interval_s)}; the first run appears here by itself.`;
+  if (status === "retired") return `${inSentence(name)} is retired and measures no more.`;
+  if (status === "never_seen") return `${inSentence(name)} is registered but has not connected yet; it measures when it does.`;
+  const said = reason === "" ? "" : ` (${statusReason(reason)})`;
+  return `${inSentence(name)} is ${STATUS_WORD[status]}${said}; it measures when it is back.`;
+}
+
 /** Before the first result: what is happening, and why nothing may come. */
 function Waiting({ test, client, state, loading, error, retry }: WaitingProps) {
   if (error !== undefined) return <Failed what="The results cannot be read" error={error} retry={retry} />;
   if (loading) return <Skeleton lines={1} label="Loading results" />;
-  const why = !test.enabled
-    ? "The test is paused; resume it to measure."
-    : isUp(state.status)
-      ? `The agent has its instruction and measures every ${intervalText(test.interval_s)}; the first run appears here by itself.`
-      : `${client.name} is ${STATUS_WORD[state.status]}${state.reason ? ` (${statusReason(state.reason)})` : ""}; it measures when it is back.`;
+  const why = whyWaiting(test, client.name, state);
   return (
     <section class="card waiting" role="status">
       <span class={`pulse${test.enabled && isUp(state.status) ? " pulse-on" : ""}`} aria-hidden="true" />

@@ -1,6 +1,7 @@
 // One test: which clients run it, and what the chosen one measures.
 
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { type Test, type TestDetail, testDetailSchema } from "#contract/api";
 import { get, idPath } from "../api.ts";
@@ -89,29 +90,37 @@ export function TestChips({ test }: { test: Test }) {
   );
 }
 
+/** The worst first; the one shown is scrolled to when there are many. */
 function ClientTabs({ test, shown }: { test: TestDetail; shown: string }) {
   const { path, query } = useLocation();
+  const list = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const tab = list.current?.querySelector<HTMLElement>("[aria-current]");
+    if (list.current && tab) list.current.scrollTop = tab.offsetTop - tab.offsetHeight;
+  }, []);
+  const tabs = test.clients
+    .map((client) => ({ client, health: healthHere(client) }))
+    .sort((a, b) => a.health.rank - b.health.rank || a.client.name.localeCompare(b.client.name));
   return (
-    <nav class="client-tabs" aria-label="Clients that run this test">
-      {test.clients.map((client) => {
-        const loss = client.latest?.metrics.ping_loss_pct;
-        const health = clientHealth(
-          client.status,
-          client.latest?.status === "failed" ? 1 : 0,
-          typeof loss === "number" ? loss : null,
-        );
-        return (
-          <a
-            class="client-tab"
-            href={withQuery(path, query, { client: client.id })}
-            aria-current={client.id === shown ? "true" : undefined}
-            title={health.word}
-          >
-            <Shape tone={health.tone} /> {client.name}
-            <span class="visually-hidden"> {health.word}</span>
-          </a>
-        );
-      })}
+    <nav ref={list} class="client-tabs" aria-label="Clients that run this test">
+      {tabs.map(({ client, health }) => (
+        <a
+          key={client.id}
+          class="client-tab"
+          href={withQuery(path, query, { client: client.id })}
+          aria-current={client.id === shown ? "true" : undefined}
+          title={`${client.name}: ${health.word}`}
+        >
+          <Shape tone={health.tone} /> <span>{client.name}</span>
+          <span class="visually-hidden"> {health.word}</span>
+        </a>
+      ))}
     </nav>
   );
+}
+
+/** The client's health as far as this test shows it. */
+function healthHere(client: TestDetail["clients"][number]) {
+  const loss = client.latest?.metrics.ping_loss_pct;
+  return clientHealth(client.status, client.latest?.status === "failed" ? 1 : 0, typeof loss === "number" ? loss : null);
 }

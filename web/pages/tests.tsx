@@ -21,7 +21,7 @@ export function TestsPage() {
   const tests = useQuery("tests", (signal) => get(`/tests?limit=${LIMITS.listPage}`, testPage, signal));
   const clients = useQuery("tests clients", (signal) => get(`/clients?limit=${LIMITS.listPage}`, clientPage, signal));
   const names = new Map(clients.data?.items.map((client) => [client.id, client.name]));
-  const items = tests.data?.items;
+  const items = tests.data && [...tests.data.items].sort((a, b) => a.name.localeCompare(b.name));
   const actions = canWrite.value && (
     <a class="btn btn-sm btn-primary" href="/tests/new" data-testid="new-test">
       <Icon name="plus-lg" /> New test

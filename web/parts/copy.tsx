@@ -1,5 +1,5 @@
 // Text to take elsewhere, with a button that copies it.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { messageOf } from "../problem.ts";
 import { Icon } from "./icon.tsx";
 import { toast } from "./toasts.tsx";
@@ -8,6 +8,9 @@ const SAID_MS = 2000;
 
 export function CopyBlock({ text, label, testId }: { text: string; label: string; testId?: string }) {
   const [copied, setCopied] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  // It takes the place of the form that asked for the text, and the focus with it.
+  useEffect(() => button.current?.focus(), []);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -24,7 +27,7 @@ export function CopyBlock({ text, label, testId }: { text: string; label: string
       <pre>
         <code data-testid={testId}>{text}</code>
       </pre>
-      <button type="button" class="btn btn-sm btn-outline-secondary" onClick={() => void copy()}>
+      <button ref={button} type="button" class="btn btn-sm btn-outline-secondary" onClick={() => void copy()}>
         <Icon name={copied ? "check-lg" : "clipboard"} /> {copied ? "Copied" : "Copy"}
       </button>
     </div>

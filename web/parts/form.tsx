@@ -1,4 +1,4 @@
-// A form the page sends itself, with what the server said of the whole at its end.
+// A form the page sends itself; the first wrong field is gone to. With what the server said of the whole at its end.
 import type { ComponentChildren } from "preact";
 
 interface FormProps {
@@ -15,6 +15,8 @@ export function Form({ onSubmit, class: name, children }: FormProps) {
       onSubmit={(event) => {
         event.preventDefault();
         onSubmit();
+        const form = event.currentTarget;
+        requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid]")?.focus());
       }}
     >
       {children}

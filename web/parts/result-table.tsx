@@ -39,11 +39,13 @@ export function ResultTable({ results, columns, older }: ResultTableProps) {
               <th scope="col">Started</th>
               <th scope="col">Status</th>
               {columns.map(([metric, word]) => (
-                <th scope="col" class="num" title={metricLabel(metric)}>
+                <th scope="col" class={`num ${widthClass(metric, columns)}`} title={metricLabel(metric)}>
                   {word}
                 </th>
               ))}
-              <th scope="col">Address</th>
+              <th scope="col" class="wide-only">
+                Address
+              </th>
               <th scope="col">
                 <span class="visually-hidden">Details</span>
               </th>
@@ -79,6 +81,10 @@ export function ResultTable({ results, columns, older }: ResultTableProps) {
   );
 }
 
+/** A phone has room for the first column and the loss. */
+const widthClass = (metric: string, columns: ResultTableProps["columns"]) =>
+  metric === columns[0]?.[0] || metric === "ping_loss_pct" ? "" : "wide-only";
+
 interface ResultRowProps {
   result: Result;
   columns: ResultTableProps["columns"];
@@ -104,12 +110,12 @@ function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
       </td>
       {columns.map(([metric]) => (
         <td
-          class={`num${metric === "ping_loss_pct" ? ` loss-text-${lossLevel(Number(result.metrics[metric] ?? Number.NaN))}` : ""}`}
+          class={`num ${widthClass(metric, columns)}${metric === "ping_loss_pct" ? ` loss-text-${lossLevel(Number(result.metrics[metric] ?? Number.NaN))}` : ""}`}
         >
           <Figure name={metric} value={result.metrics[metric]} reason={result.reasons[metric]} />
         </td>
       ))}
-      <td class="text-secondary">{result.address ?? "–"}</td>
+      <td class="text-secondary wide-only">{result.address ?? "–"}</td>
       <td class="num">
         <button
           type="button"

@@ -10,14 +10,17 @@ export const ROLE_HINT: Record<Role, string> = {
 interface RoleSelectProps {
   value: Role;
   onValue: (role: Role) => void;
-  label: string;
+  /** Of a label elsewhere on the page, or else the label itself. */
+  id?: string;
+  label?: string;
   disabled?: boolean;
 }
 
-export function RoleSelect({ value, onValue, label, disabled = false }: RoleSelectProps) {
+export function RoleSelect({ value, onValue, id, label, disabled = false }: RoleSelectProps) {
   return (
     <select
-      class="form-select form-select-sm"
+      id={id}
+      class="form-select form-select-sm role-select"
       aria-label={label}
       disabled={disabled}
       value={value}

@@ -95,7 +95,7 @@ export function withLive(stored: readonly Point[], live: readonly Point[]): Poin
   return [...stored, ...live.filter((point) => point.end > from && (!last || point.t > last.t)).sort((a, b) => a.t - b.t)];
 }
 
-const GAP_FACTOR = 2.5;
+export const GAP_FACTOR = 2.5;
 /** The newest result is still on its way this long; that is no gap. */
 const ARRIVAL_MS = 15_000;
 

@@ -4,9 +4,10 @@ import { type Env, isLocal } from "../env.ts";
 import { newId, sha256 } from "../ids.ts";
 import { passwords } from "../objects/password-object.ts";
 import { ProblemError } from "../problem-error.ts";
+import { isFirstStart, noteFirstStart } from "../store/config.ts";
 import { type Database, database } from "../store/database.ts";
 import { bumpRevision, findTest, insertTest } from "../store/tests.ts";
-import { findEnrolment, insertToken } from "../store/tokens.ts";
+import { insertToken } from "../store/tokens.ts";
 import { anyUser, insertUser } from "../store/users.ts";
 
 /** Clients that `npm start` starts on its own machine carry this tag; the starter test selects it. */
@@ -25,29 +26,30 @@ export function seedFromEnvironment(env: Env): Promise<void> {
 
 async function seed(env: Env): Promise<void> {
   const db = database(env.DB);
-  if (env.ENROLMENT_TOKEN) await seedEnrolment(db, env.ENROLMENT_TOKEN, "From the environment (ENROLMENT_TOKEN)");
+  const first = await isFirstStart(db);
+  if (first && env.ENROLMENT_TOKEN) await seedEnrolment(db, env.ENROLMENT_TOKEN, "From the environment (ENROLMENT_TOKEN)");
   if (isLocal(env) && env.LOCAL_AGENT_TOKEN) await seedEnrolment(db, env.LOCAL_AGENT_TOKEN, "The agent that npm start runs");
   if (env.ADMIN_USERNAME && env.ADMIN_PASSWORD && !(await anyUser(db)))
     await createAdmin(env, db, env.ADMIN_USERNAME, env.ADMIN_PASSWORD);
-  if (isLocal(env) && env.STARTER_DESTINATION) await seedStarter(db, env.STARTER_DESTINATION);
+  if (first && isLocal(env) && env.STARTER_DESTINATION) await seedStarter(db, env.STARTER_DESTINATION);
+  // Written last: a start that was cut short is a first one still. What people remove afterwards stays removed.
+  if (first) await noteFirstStart(db, Date.now());
 }
 
 async function seedEnrolment(db: Database, secret: string, name: string): Promise<void> {
-  const hash = await sha256(secret);
-  const now = Date.now();
-  if ((await findEnrolment(db, hash, now)) !== undefined) return;
+  // One that was revoked stays so: it is known by its hash, and not made again.
   await insertToken(db, {
     id: newId(),
     kind: "enrolment",
     name,
-    hash,
+    hash: await sha256(secret),
     user_id: null,
     expires_at: null,
     max_uses: null,
     site: null,
     tags: {},
     scopes: [],
-    created_at: now,
+    created_at: Date.now(),
   });
 }
 

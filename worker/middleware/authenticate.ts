@@ -20,7 +20,7 @@ const BYPASS_ADMIN: Actor = {
 };
 
 /** AUTH_BYPASS counts only on a local edge, and only when both the address asked and the asking page are on this machine. */
-export function bypassed(context: Context<{ Bindings: Env }>): boolean {
+export function bypassed(context: Context<App>): boolean {
   if (context.env.AUTH_BYPASS !== "1" || !isLocal(context.env)) return false;
   const host = context.req.header("host") ?? "";
   if (!LOOPBACK.test(host.replace(/:\d+$/, "")) || !LOOPBACK.test(new URL(context.req.url).hostname)) return false;
@@ -37,7 +37,7 @@ async function identify(context: Context<App>): Promise<Actor> {
   if (token !== undefined) return identifyToken(context, token);
   const session = await readSession(context as unknown as Context<{ Bindings: Env }>);
   if (typeof session === "object") return { user: toSessionUser(session), via: "session", scopes: ["read", "write"] };
-  if (bypassed(context as unknown as Context<{ Bindings: Env }>)) return BYPASS_ADMIN;
+  if (bypassed(context)) return BYPASS_ADMIN;
   if (session === "ended") throw new ProblemError("session_expired", "Your session has ended. Sign in again.");
   throw new ProblemError("unauthenticated", "Sign in, or send an API token as Authorization: Bearer.");
 }
@@ -46,10 +46,14 @@ async function identifyToken(context: Context<App>, secret: string): Promise<Act
   const db = database(context.env.DB);
   const now = Date.now();
   const found = await findApiToken(db, await sha256(secret), now);
-  if (found === undefined)
+  // What the admin of AUTH_BYPASS made speaks for it, and only while there is such an admin.
+  const bypassAdmin = found?.token.user_id === BYPASS_ADMIN.user.id && bypassed(context) ? BYPASS_ADMIN.user : undefined;
+  const owner = found?.owner === undefined ? bypassAdmin : toSessionUser(found.owner);
+  if (found === undefined || owner === undefined) {
     throw new ProblemError("bad_token", "This API token is not known, has expired or was revoked. Make a new one under Tokens.");
+  }
   context.executionCtx.waitUntil(touchToken(db, found.token, now));
-  return { user: toSessionUser(found.owner), via: "token", scopes: found.token.scopes };
+  return { user: owner, via: "token", scopes: found.token.scopes };
 }
 
 export const authenticate = createMiddleware<App>(async (context, next) => {

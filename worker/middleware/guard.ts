@@ -3,6 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { LIMITS } from "#contract/limits";
 import { parseJson } from "../json.ts";
 import { ProblemError } from "../problem-error.ts";
+import { bypassed } from "./authenticate.ts";
 import type { App } from "./context.ts";
 
 const READS = ["GET", "HEAD", "OPTIONS"];
@@ -15,7 +16,8 @@ export const sameOrigin = createMiddleware<App>(async (context, next) => {
     const own = new URL(context.req.url);
     const foreign =
       origin === undefined ? isCrossSite(context.req.header("sec-fetch-site")) : !isOwn(origin, own, context.req.header("host"));
-    if (foreign) throw new ProblemError("bad_origin", "This request came from a page of another site and was refused.");
+    if (foreign && !bypassed(context))
+      throw new ProblemError("bad_origin", "This request came from a page of another site and was refused.");
   }
   await next();
 });

@@ -1,7 +1,6 @@
 // Browser sockets of one object. They only listen; the runtime answers their `ping` without waking anything.
 
 import type { LiveFrame } from "#contract/api";
-import { CADENCE } from "#contract/limits";
 import { closeReply } from "./agent-link.ts";
 
 const TAG = "browser";
@@ -29,17 +28,15 @@ export class Browsers {
     socket.serializeAttachment({ kind: "browser", sites, connected_at: Date.now() } satisfies BrowserAttachment);
   }
 
-  /** Sockets that are open and whose page was heard lately: a tab that vanished may stay listed for long. */
+  /** Sockets that are open. A tab that vanished without a word may stay listed, at most until its pass ends. */
   #live(): WebSocket[] {
-    const oldest = Date.now() - CADENCE.silentAfterS * 1000;
     return this.#context.getWebSockets(TAG).filter((socket) => {
       const attachment = socket.deserializeAttachment() as BrowserAttachment | null;
       if (attachment !== null && attachment.connected_at + PASS_LASTS_MS < Date.now()) {
         closeReply(socket, RENEW, "connect again");
         return false;
       }
-      const heard = this.#context.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? attachment?.connected_at ?? 0;
-      return socket.readyState === WebSocket.OPEN && heard > oldest;
+      return socket.readyState === WebSocket.OPEN;
     });
   }
 

@@ -129,8 +129,10 @@ export class ClientObject extends DurableObject<Env> {
     this.#browsers.send({ type: "gone", client_id: this.#clientId });
     this.#browsers.closeAll(1000, "deleted");
     await fleet(this.env).gone(this.#clientId, this.#identity?.site ?? "");
+    this.#presence.retire(Date.now());
+    this.#identity = undefined;
+    await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
-    this.ctx.abort("deleted");
   }
 
   #setIdentity(identity: Identity): void {

@@ -71,8 +71,9 @@ export class Presence {
     this.#status.change("retired", "retired", null, now);
   }
 
-  /** A retired client that registers again starts over. */
+  /** A new client's status begins here; a retired one that registers again starts over. */
   revive(now: number): void {
+    this.#status.keep();
     if (this.record.status === "retired") this.#status.change("never_seen", "registered", null, now);
   }
 

@@ -18,6 +18,11 @@ export class StatusKeeper {
     };
   }
 
+  /** Makes the record durable, so that its times do not move with every waking. */
+  keep(): void {
+    if (this.#storage.kv.get(KEY) === undefined) this.#storage.kv.put(KEY, this.#record);
+  }
+
   get record(): Readonly<StatusRecord> {
     return this.#record;
   }

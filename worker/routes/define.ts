@@ -34,7 +34,10 @@ export const idParam = z.object({ id: z.string().min(1).max(64) });
 
 export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(LIMITS.listPage).default(200),
-  cursor: z.string().max(4096).optional(),
+  cursor: z
+    .string()
+    .regex(/^[0-9a-z-]{1,64}$/, "is not a cursor of this list; take it from next_cursor of the page before")
+    .optional(),
 };
 
 /** A point in time in a query: RFC 3339, or epoch milliseconds. */

@@ -48,15 +48,17 @@ function readCursor(text: string | undefined): Cursor {
   }
 }
 
-const query = z.object({
-  test_id: z.string().max(64).optional(),
-  client_id: z.string().max(64).optional(),
-  from: timeParam,
-  to: timeParam,
-  status: z.enum(STATUSES).optional(),
-  limit: z.coerce.number().int().min(1).max(LIMITS.resultsPage).default(100),
-  cursor: z.string().max(8192).optional(),
-});
+const query = z
+  .strictObject({
+    test_id: z.string().max(64).optional(),
+    client_id: z.string().max(64).optional(),
+    from: timeParam,
+    to: timeParam,
+    status: z.enum(STATUSES).optional(),
+    limit: z.coerce.number().int().min(1).max(LIMITS.resultsPage).default(100),
+    cursor: z.string().max(8192).optional(),
+  })
+  .refine(({ from = 0, to = Number.MAX_SAFE_INTEGER }) => from <= to, { path: ["from"], message: "must be before to" });
 
 results.openapi(
   createRoute({
@@ -82,7 +84,10 @@ results.openapi(
       pages.map((page) => page.items),
       asked.limit,
     );
-    return context.json({ items, next_cursor: nextCursor(start, pages, items, rows.length) }, 200);
+    const next_cursor = nextCursor(start, pages, items, rows.length);
+    // Numbers are given when a run ends, and runs of several tests overlap: shown by when they started.
+    items.sort((a, b) => (a.started_at < b.started_at ? 1 : a.started_at > b.started_at ? -1 : b.seq - a.seq));
+    return context.json({ items, next_cursor }, 200);
   },
 );
 
@@ -142,7 +147,7 @@ results.openapi(
 );
 
 const seriesQuery = z
-  .object({
+  .strictObject({
     test_id: z.string().max(64).optional(),
     client_id: z.string().max(64).optional(),
     metric: z.union([z.string(), z.array(z.string())]).transform((names) => [...new Set(Array.isArray(names) ? names : [names])]),

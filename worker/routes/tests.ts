@@ -50,7 +50,7 @@ tests.openapi(
     method: "get",
     path: "/tests",
     tags: ["tests"],
-    request: { query: z.object(pageQuery) },
+    request: { query: z.strictObject(pageQuery) },
     responses: { 200: json(pageOf(testSchema)) },
   }),
   async (context) => {

@@ -1,4 +1,4 @@
-import { inArray } from "drizzle-orm";
+import { eq, inArray } from "drizzle-orm";
 import { CADENCE, LIMITS } from "#contract/limits";
 import type { Database } from "./database.ts";
 import { systemConfig } from "./schema.ts";
@@ -30,4 +30,16 @@ export async function writeSettings(db: Database, change: Partial<Settings>, act
       .values({ key, value, updated_at: now, updated_by: actor })
       .onConflictDoUpdate({ target: systemConfig.key, set: { value, updated_at: now, updated_by: actor } });
   }
+}
+
+const FIRST_START = "first_start_at";
+
+/** Whether this database was never seeded from the environment. */
+export async function isFirstStart(db: Database): Promise<boolean> {
+  const row = await db.select().from(systemConfig).where(eq(systemConfig.key, FIRST_START)).get();
+  return row === undefined;
+}
+
+export async function noteFirstStart(db: Database, now: number): Promise<void> {
+  await db.insert(systemConfig).values({ key: FIRST_START, value: now, updated_at: now }).onConflictDoNothing();
 }

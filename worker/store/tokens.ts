@@ -6,7 +6,7 @@ import { apiToken, type TokenRow, type UserRow, user } from "./schema.ts";
 
 export async function insertToken(db: Database, row: Omit<TokenRow, "uses" | "last_used_at" | "revoked_at">): Promise<TokenRow> {
   const full = { ...row, uses: 0, last_used_at: null, revoked_at: null };
-  await db.insert(apiToken).values(full);
+  await db.insert(apiToken).values(full).onConflictDoNothing();
   return full;
 }
 
@@ -49,12 +49,12 @@ export async function takeEnrolmentUse(db: Database, id: string, now: number): P
   return rows.length > 0;
 }
 
-/** The user behind an API token and what the token may do. */
+/** An API token that is in force, and the user behind it; undefined for one that is disabled or gone. */
 export async function findApiToken(
   db: Database,
   hash: string,
   now: number,
-): Promise<{ token: TokenRow; owner: UserRow } | undefined> {
+): Promise<{ token: TokenRow; owner: UserRow | undefined } | undefined> {
   const token = await db
     .select()
     .from(apiToken)
@@ -66,7 +66,7 @@ export async function findApiToken(
     .from(user)
     .where(and(eq(user.id, token.user_id), eq(user.disabled, false)))
     .get();
-  return owner === undefined ? undefined : { token, owner };
+  return { token, owner };
 }
 
 /** Remembers the use of an API token to the hour: a write per request would cost more than it tells. */

@@ -32,11 +32,12 @@ const pingParams = z.strictObject({
 });
 export type PingParams = z.output<typeof pingParams>;
 
-/** Requests a run sends: as asked, else what fits in the test's interval with its spacing and last time-out, 1 to 20. */
+/** Requests a run sends: as asked, else as many as start within the test's interval at its spacing, 1 to 20. */
 export function pingCount(params: PingParams, interval_s?: number): number {
   if (params.count !== undefined) return params.count;
   if (interval_s === undefined) return DEFAULT_COUNT;
-  const room = Math.floor((interval_s * 0.9 - Math.min(params.timeout, interval_s * 0.5)) / params.interval) + 1;
+  // Rounded before the floor: 1 / 0.2 must be 5, whatever binary fractions make of it.
+  const room = Math.floor(Math.round((interval_s / params.interval) * 1e6) / 1e6);
   return Math.max(1, Math.min(DEFAULT_COUNT, room));
 }
 
