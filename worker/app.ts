@@ -12,6 +12,7 @@ import { admin } from "./routes/admin.ts";
 import { agent } from "./routes/agent.ts";
 import { clients } from "./routes/clients.ts";
 import { router } from "./routes/define.ts";
+import { docsPage } from "./routes/docs.ts";
 import { live } from "./routes/live.ts";
 import { results } from "./routes/results.ts";
 import { session } from "./routes/session.ts";
@@ -70,14 +71,10 @@ app.get("/healthz", (context) => context.json({ status: "ok", version: VERSION }
 
 const api = webApi();
 app.route("/api/v1", api);
-app.get("/api/openapi.json", (context) =>
-  context.json(
-    api.getOpenAPI31Document({
-      openapi: "3.1.0",
-      info: { title: "StreamSwarm", version: VERSION },
-      servers: [{ url: "/api/v1" }],
-    }),
-  ),
-);
+const description = () =>
+  api.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "StreamSwarm", version: VERSION }, servers: [{ url: "/api/v1" }] });
+app.get("/api/openapi.json", (context) => context.json(description()));
+// Through JSON: what the page shows is what the document says.
+app.get("/api/docs", (context) => context.html(docsPage(JSON.parse(JSON.stringify(description())))));
 
 export type { Env };

@@ -45,6 +45,13 @@ describe.skipIf(!hasPing)("probe ping on loopback", () => {
     everyMetricExplained(result);
   });
 
+  test("times whose sum is no whole number of milliseconds are times like any other", async () => {
+    const args = ["probe", "ping", "127.0.0.1", "--count", "7", "--timeout", "1.1", "--json"];
+    const { code, stdout, stderr } = await cli(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(json(stdout).metrics).toMatchObject({ ping_sent: 7, ping_received: 7 });
+  });
+
   test("IPv6, size and DSCP reach the tool", async () => {
     const { code, stdout } = await cli([
       "probe",
@@ -138,6 +145,12 @@ describe("hosts that cannot measure", () => {
       error: { code: "tool_missing", source: "tool" },
       metrics: { ping_loss_pct: null },
     });
+    expect(stderr).toMatch(/install/);
+  });
+
+  test("so does a PATH that names none of the system's directories", async () => {
+    const { code, stderr } = await cli(["probe", "ping", "127.0.0.1"], { PATH: scratch() });
+    expect(code).toBe(3);
     expect(stderr).toMatch(/install/);
   });
 

@@ -35,6 +35,7 @@ export function clientDetail(patch: Partial<ClientDetail> = {}): ClientDetail {
     created_at: iso(NOW - 7_200_000),
     last_seq: 0,
     rejected: { count: 0, recent: [] },
+    ignored: 0,
     clock_offset_ms: null,
     latest: [],
     host: null,

@@ -166,7 +166,7 @@ test("the OpenAPI document lists every operation of the contract that exists, wi
     "/metrics": "get",
     "/fleet": "get",
     "/users": "get post",
-    "/users/{id}": "patch delete",
+    "/users/{id}": "get patch delete",
     "/tokens": "get post",
     "/tokens/{id}": "delete",
     "/config": "get patch",

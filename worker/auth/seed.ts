@@ -24,7 +24,8 @@ export function seedFromEnvironment(env: Env): Promise<void> {
   return seeded;
 }
 
-async function seed(env: Env): Promise<void> {
+/** What `seedFromEnvironment` does once per isolate. */
+export async function seed(env: Env): Promise<void> {
   const db = database(env.DB);
   const first = await isFirstStart(db);
   if (first && env.ENROLMENT_TOKEN) await seedEnrolment(db, env.ENROLMENT_TOKEN, "From the environment (ENROLMENT_TOKEN)");

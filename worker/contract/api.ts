@@ -118,6 +118,8 @@ export type RejectedItem = z.infer<typeof rejectedItemSchema>;
 export const clientDetailSchema = clientSchema.extend({
   last_seq: z.number(),
   rejected: z.object({ count: z.number(), recent: z.array(rejectedItemSchema) }),
+  /** Fields and metrics that were dropped because this edge does not know them: its agent is newer. */
+  ignored: z.number(),
   /** Agent clock minus edge clock, ms; null when not known. */
   clock_offset_ms: z.number().nullable(),
   /** Newest result of every test of this client, and the newest host sample. */

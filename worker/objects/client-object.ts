@@ -38,6 +38,7 @@ export interface ClientState {
   outbox: { depth: number; dropped: number };
   last_seq: number;
   rejected: { count: number; recent: RejectedItem[] };
+  ignored: number;
   clock_offset_ms: number | null;
   latest: Result[];
   host: HostReading | null;
@@ -133,6 +134,8 @@ export class ClientObject extends DurableObject<Env> {
     this.#identity = undefined;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+    this.#ring.open();
+    this.#reader.forget();
   }
 
   #setIdentity(identity: Identity): void {
@@ -414,7 +417,7 @@ export class ClientObject extends DurableObject<Env> {
 
   state(): ClientState {
     const { status, reason, since } = this.#presence.record;
-    const { outbox, last_seq, rejected, clock_offset_ms } = this.#ring.state;
+    const { outbox, last_seq, rejected, ignored, clock_offset_ms } = this.#ring.state;
     const { results, host } = this.#reader.newest();
     return {
       status: this.#testing() ? "testing" : status,
@@ -424,6 +427,7 @@ export class ClientObject extends DurableObject<Env> {
       outbox,
       last_seq,
       rejected: { count: rejected, recent: this.#ring.rejected(REJECTED_SHOWN) },
+      ignored,
       clock_offset_ms,
       latest: results.map((stored) => toResult(this.#clientId, stored, host ?? undefined)),
       host: host === null ? null : toReading(this.#clientId, host),

@@ -24,7 +24,16 @@ export function intake(body: UploadBody, lastSeq: number, receivedAt: number): I
   if (body.from > lastSeq + 1) return { kind: "gap", need: lastSeq + 1 };
   const from = lastSeq + 1;
   const seen = new Map<number, "kept" | "aside">();
-  const batch: Batch = { from, to: body.to, received_at: receivedAt, results: [], hosts: [], rejected: [], dropped: [] };
+  const batch: Batch = {
+    from,
+    to: body.to,
+    received_at: receivedAt,
+    results: [],
+    hosts: [],
+    rejected: [],
+    dropped: [],
+    ignored: 0,
+  };
   const sort = <Item extends WireResult | HostSample>(
     items: unknown[],
     schema: typeof wireResultSchema | typeof hostSampleSchema,
@@ -34,6 +43,7 @@ export function intake(body: UploadBody, lastSeq: number, receivedAt: number): I
       const verdict = check(raw, schema, from, body.to, seen);
       if (verdict.kind === "keep") {
         seen.set(verdict.item.seq, "kept");
+        batch.ignored += unknownIn(raw, verdict.item);
         keep(verdict.item as Item);
       } else if (verdict.kind === "aside") {
         if (verdict.seq !== null) seen.set(verdict.seq, "aside");
@@ -82,6 +92,13 @@ function check(
   if (parsed.success) return { kind: "keep", item: parsed.data };
   const issue = parsed.error.issues[0];
   return { kind: "aside", seq, reason: `${issue?.path.join(".") || "item"}: ${issue?.message ?? "is not valid"}` };
+}
+
+/** Fields and metrics that were dropped because this edge does not know them: an agent may be newer. */
+function unknownIn(raw: unknown, kept: WireResult | HostSample): number {
+  const { metrics = {}, ...fields } = raw as { metrics?: object };
+  const dropped = (from: object, known: object) => Object.keys(from).filter((key) => !Object.hasOwn(known, key)).length;
+  return dropped(fields, kept) + dropped(metrics, kept.metrics);
 }
 
 function seqOf(raw: unknown): number | null {
@@ -164,6 +181,7 @@ export function advance(
     last_seq: batch.to,
     boot: body.boot,
     rejected: before.rejected + batch.rejected.length,
+    ignored: before.ignored + batch.ignored,
     dropped: before.dropped + batch.dropped.reduce((sum, [from, to]) => sum + to - from + 1, 0),
     outbox: body.outbox ?? before.outbox,
     clock_offset_ms: body.clock?.offset_ms ?? before.clock_offset_ms,

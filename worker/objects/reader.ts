@@ -89,6 +89,12 @@ export class ClientReader {
     return this.#results;
   }
 
+  /** Reads again from the ring when asked next. */
+  forget(): void {
+    this.#results = undefined;
+    this.#host = null;
+  }
+
   /** Takes note of items just stored or just streamed. */
   took({ results, hosts, received_at }: Fresh): void {
     const newest = this.#load();

@@ -28,6 +28,8 @@ export interface Batch {
   hosts: HostSample[];
   rejected: RejectedItem[];
   dropped: [number, number][];
+  /** Fields and metrics of stored items that this edge does not know. */
+  ignored: number;
 }
 
 /** Where the client stands after its newest row. `latest` points from a test to the slot that holds its newest result. */
@@ -36,6 +38,7 @@ export interface RingState {
   boot: string;
   rejected: number;
   dropped: number;
+  ignored: number;
   outbox: { depth: number; dropped: number };
   clock_offset_ms: number | null;
   latest: Record<string, { seq: number; slot: number }>;
@@ -51,6 +54,7 @@ export const EMPTY_STATE: RingState = {
   boot: "",
   rejected: 0,
   dropped: 0,
+  ignored: 0,
   outbox: { depth: 0, dropped: 0 },
   clock_offset_ms: null,
   latest: {},
@@ -82,23 +86,29 @@ type RawRow = { slot: number; from_seq: number; to_seq: number; body: ArrayBuffe
 
 export class Ring {
   readonly #sql: SqlStorage;
-  #state: RingState;
-  #newest: { slot: number; from: number; bytes: number } | null;
+  #state: RingState = EMPTY_STATE;
+  #newest: { slot: number; from: number; bytes: number } | null = null;
   #newestBody: Body | null = null;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`CREATE TABLE IF NOT EXISTS ring (
+    this.open();
+  }
+
+  /** Reads where the client stands; makes an empty ring where there is none, as after everything was deleted. */
+  open(): void {
+    this.#sql.exec(`CREATE TABLE IF NOT EXISTS ring (
       slot INTEGER PRIMARY KEY, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
       t_min INTEGER NOT NULL, t_max INTEGER NOT NULL, state TEXT NOT NULL, body BLOB NOT NULL
     ) STRICT`);
-    const row = sql
+    const row = this.#sql
       .exec<{ slot: number; from_seq: number; bytes: number; state: string }>(
         "SELECT slot, from_seq, length(body) AS bytes, state FROM ring ORDER BY slot DESC LIMIT 1",
       )
       .toArray()[0];
     this.#state = row === undefined ? structuredClone(EMPTY_STATE) : { ...EMPTY_STATE, ...(JSON.parse(row.state) as RingState) };
     this.#newest = row === undefined ? null : { slot: row.slot, from: row.from_seq, bytes: row.bytes };
+    this.#newestBody = null;
   }
 
   get state(): Readonly<RingState> {
