@@ -31,4 +31,8 @@ export function problemResponse(
   });
 }
 
+/** A body whose fields are wrong, each of them named. */
+export const invalid = (errors: FieldError[]) =>
+  new ProblemError("invalid", "Correct the named fields and send it again.", errors);
+
 export const notFound = (what: string) => new ProblemError("not_found", `There is no such ${what}, or you may not see it.`);

@@ -1,6 +1,6 @@
 // The Worker's public doors, for tests: requests with a session, a token or nothing; agents on real sockets.
 import { exports } from "cloudflare:workers";
-import type { Test } from "#contract/api";
+import { type LiveFrame, liveFrameSchema, type Test } from "#contract/api";
 import type { Problem } from "#contract/problem";
 import type { Instruction, RegisterReply } from "#contract/wire";
 
@@ -168,6 +168,20 @@ export class Socket {
     const [frame] = at < 0 ? [] : this.#frames.splice(at, 1);
     if (frame !== undefined) return Promise.resolve(frame as Kind);
     return new Promise((resolve) => this.#waiting.push({ type, resolve: resolve as (frame: Frame) => void }));
+  }
+}
+
+export type Kind<Name extends LiveFrame["type"]> = Extract<LiveFrame, { type: Name }>;
+
+/** The next live frame of a kind that fits, checked against the contract. */
+export async function told<Name extends LiveFrame["type"]>(
+  socket: Socket,
+  type: Name,
+  fits: (frame: Kind<Name>) => boolean = () => true,
+): Promise<Kind<Name>> {
+  for (;;) {
+    const frame = liveFrameSchema.parse(await socket.next(type)) as Kind<Name>;
+    if (fits(frame)) return frame;
   }
 }
 

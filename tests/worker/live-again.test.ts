@@ -1,9 +1,9 @@
 // What goes on though an object left memory, a page stayed open for long, or a client went away for good.
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { type ClientDetail, type Fleet, type FleetClient, type LiveFrame, liveFrameSchema } from "#contract/api";
+import type { ClientDetail, Fleet, FleetClient } from "#contract/api";
 import type { HeartbeatReply, RegisterReply } from "#contract/wire";
 import { fleet } from "../../worker/env.ts";
-import { type Asker, agentOf, asAdmin, connect, createTest, hostSample, ORIGIN, register, Socket } from "./edge.ts";
+import { type Asker, agentOf, asAdmin, connect, createTest, hostSample, ORIGIN, register, Socket, told } from "./edge.ts";
 import { dumpD1, edgeEnv, evict } from "./inside.ts";
 
 let admin: Asker;
@@ -18,20 +18,6 @@ beforeEach(async () => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-type Kind<Name extends LiveFrame["type"]> = Extract<LiveFrame, { type: Name }>;
-
-/** The next live frame of a kind that fits, checked against the contract. */
-async function told<Name extends LiveFrame["type"]>(
-  socket: Socket,
-  type: Name,
-  fits: (frame: Kind<Name>) => boolean = () => true,
-): Promise<Kind<Name>> {
-  for (;;) {
-    const frame = liveFrameSchema.parse(await socket.next(type)) as Kind<Name>;
-    if (fits(frame)) return frame;
-  }
-}
 
 const look = (path: string): Promise<Socket> => Socket.open(`/api/v1/${path}`, { ...admin.headers, origin: ORIGIN });
 const detail = () => admin.get<ClientDetail>(`/api/v1/clients/${client.client_id}`);

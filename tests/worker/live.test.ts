@@ -1,6 +1,6 @@
 // What is seen as it happens: live sockets of pages, the lease that makes agents stream, pushed instructions and runs.
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type LiveFrame, liveFrameSchema, type Test } from "#contract/api";
+import type { Test } from "#contract/api";
 import { edgeFrameSchema, type Instruction, type RegisterReply } from "#contract/wire";
 import {
   type Asker,
@@ -10,11 +10,13 @@ import {
   createTest,
   fetchEdge,
   hostSample,
+  type Kind,
   ORIGIN,
   pingResult,
   problemOf,
   register,
   Socket,
+  told,
   upload,
 } from "./edge.ts";
 
@@ -27,20 +29,6 @@ beforeAll(async () => {
 beforeEach(async () => {
   client = await register();
 });
-
-type Kind<Name extends LiveFrame["type"]> = Extract<LiveFrame, { type: Name }>;
-
-/** The next live frame of a kind that fits, checked against the contract. */
-async function told<Name extends LiveFrame["type"]>(
-  socket: Socket,
-  type: Name,
-  fits: (frame: Kind<Name>) => boolean = () => true,
-): Promise<Kind<Name>> {
-  for (;;) {
-    const frame = liveFrameSchema.parse(await socket.next(type)) as Kind<Name>;
-    if (fits(frame)) return frame;
-  }
-}
 
 function page(path = `clients/${client.client_id}/live`): Promise<Socket> {
   return Socket.open(`/api/v1/${path}`, { ...admin.headers, origin: ORIGIN });

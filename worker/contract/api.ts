@@ -1,7 +1,7 @@
 // The web API `/api/v1` as the dashboard and scripts see it. Times are RFC 3339 UTC strings. Requests refuse unknown fields.
 import { z } from "zod";
 import { LIMITS } from "./limits.ts";
-import { hostReadingSchema, resultSchema, STATUSES } from "./result.ts";
+import { hostReadingSchema, resultSchema } from "./result.ts";
 import { TEST_TYPE_NAMES } from "./test-types/index.ts";
 import { capabilitiesSchema, nameSchema, platformSchema, scheduleSchema, siteSchema, tagsSchema } from "./wire.ts";
 
@@ -391,7 +391,3 @@ export const liveFrameSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("gone"), client_id: z.string() }),
 ]);
 export type LiveFrame = z.infer<typeof liveFrameSchema>;
-
-export const healthSchema = z.object({ status: z.literal("ok"), version: z.string() });
-
-export const RESULT_STATUSES = STATUSES;

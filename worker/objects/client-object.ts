@@ -2,17 +2,16 @@
 // lives here, so that no upload and no heartbeat touches D1. This class wires the parts beside it together; it is the one
 // place where their order matters, which is why it is longer than most.
 import { DurableObject } from "cloudflare:workers";
-import type { FleetClient, Ledger, RejectedItem } from "#contract/api";
+import type { FleetClient, Ledger } from "#contract/api";
 import { CLOSE, LIMITS } from "#contract/limits";
-import type { HostReading, Result } from "#contract/result";
+import type { Result } from "#contract/result";
 import { AGENT_FRAMES, type EdgeFrame, type Heartbeat, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
 import { type Env, fleet } from "../env.ts";
 import { logError } from "../log.ts";
 import { problemResponse } from "../problem-error.ts";
-import { findClient, toClient, updateClient, updateStatus } from "../store/clients.ts";
+import { findClient, updateClient, updateStatus } from "../store/clients.ts";
 import { database } from "../store/database.ts";
 import { Ring } from "../store/ring.ts";
-import { rfc3339, rfc3339OrNull } from "../time.ts";
 import { type AgentAttachment, AgentLink, attachmentOf, close, closeReply, readFrame, send } from "./agent-link.ts";
 import { Browsers } from "./browsers.ts";
 import { advance, intake, liveItems } from "./ingest.ts";
@@ -22,26 +21,20 @@ import { LiveFeed } from "./live-feed.ts";
 import { Orders, type RunOrder } from "./orders.ts";
 import { Presence } from "./presence.ts";
 import { ClientReader, type ResultPage, type ResultQuery, type SeriesQuery, type SeriesRow } from "./reader.ts";
-import { greetingOf, type Identity, type StatusRecord, toFleetClient, toReading, toResult } from "./view.ts";
+import {
+  type ClientState,
+  greetingOf,
+  type Identity,
+  type StatusRecord,
+  toClientPage,
+  toFleetClient,
+  toReading,
+  toResult,
+} from "./view.ts";
 
 /** An agent's identity as its token proves it. */
 export interface Caller {
   epoch: number;
-}
-
-/** What a client's page needs beyond D1's row. */
-export interface ClientState {
-  status: StatusRecord["status"] | "testing";
-  status_reason: string;
-  status_since: number;
-  last_seen_at: number | null;
-  outbox: { depth: number; dropped: number };
-  last_seq: number;
-  rejected: { count: number; recent: RejectedItem[] };
-  ignored: number;
-  clock_offset_ms: number | null;
-  latest: Result[];
-  host: HostReading | null;
 }
 
 /** What an agent says of itself when it connects or beats over HTTPS. */
@@ -187,16 +180,15 @@ export class ClientObject extends DurableObject<Env> {
   async #sendSnapshot(socket: WebSocket): Promise<void> {
     const row = await findClient(database(this.env.DB), this.#clientId);
     if (row === undefined) return this.#browsers.sendTo(socket, { type: "gone", client_id: this.#clientId });
-    const state = this.state();
-    const times = { status_since: rfc3339(state.status_since), last_seen_at: rfc3339OrNull(state.last_seen_at) };
-    this.#browsers.sendTo(socket, { type: "snapshot", client: { ...toClient(row, state), ...state, ...times } });
+    this.#browsers.sendTo(socket, { type: "snapshot", client: toClientPage(row, this.state()) });
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const attachment = attachmentOf(socket);
     if (attachment === null) return; // Browsers only listen; their `ping` is answered without waking this object.
     if (typeof message !== "string") return close(socket, CLOSE.protocol, "frames are JSON text");
-    if (message.length > LIMITS.uploadBytes || new TextEncoder().encode(message).byteLength > LIMITS.uploadBytes) {
+    // A UTF-16 unit is at most three bytes of UTF-8: most frames need no second copy to be measured.
+    if (message.length * 3 > LIMITS.uploadBytes && new TextEncoder().encode(message).byteLength > LIMITS.uploadBytes) {
       return close(socket, CLOSE.tooLarge, `a frame holds at most ${LIMITS.uploadBytes} bytes`);
     }
     if (this.#refusal(attachment) !== undefined) return close(socket, CLOSE.revoked, "the token was revoked");

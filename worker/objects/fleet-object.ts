@@ -6,6 +6,7 @@ import type { FleetClient } from "#contract/api";
 import { CADENCE } from "#contract/limits";
 import { clientObject, type Env } from "../env.ts";
 import { logError } from "../log.ts";
+import { slices } from "../slices.ts";
 import { findClient } from "../store/clients.ts";
 import { database } from "../store/database.ts";
 import { closeReply } from "./agent-link.ts";
@@ -76,9 +77,7 @@ export class FleetObject extends DurableObject<Env> {
       return line === undefined || (isMeasuring(line) && (this.#heardAt.get(id) ?? 0) < oldest);
     };
     const asked = ids.filter(stale).slice(0, REFRESH_AT_MOST);
-    for (let at = 0; at < asked.length; at += PARALLEL) {
-      await Promise.all(asked.slice(at, at + PARALLEL).map((id) => this.#ask(id)));
-    }
+    for (const some of slices(asked, PARALLEL)) await Promise.all(some.map((id) => this.#ask(id)));
     return ids.flatMap((id) => this.#lines.get(id) ?? []);
   }
 
@@ -106,9 +105,7 @@ export class FleetObject extends DurableObject<Env> {
   async #watchAll(): Promise<void> {
     const until = Date.now() + LEASE_MS;
     const online = [...this.#lines.values()].filter(isMeasuring);
-    for (let at = 0; at < online.length; at += PARALLEL) {
-      await Promise.all(online.slice(at, at + PARALLEL).map((line) => this.#watch(line.id, until)));
-    }
+    for (const some of slices(online, PARALLEL)) await Promise.all(some.map((line) => this.#watch(line.id, until)));
   }
 
   async #watch(id: string, until: number): Promise<void> {

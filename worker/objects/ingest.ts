@@ -166,8 +166,8 @@ export function advance(
   body: Pick<UploadBody, "boot" | "outbox" | "clock">,
   current: ReadonlySet<string> | undefined,
 ): RingState {
-  const sparks = ofTests(before.sparks, current);
-  const latest = ofTests(before.latest, current);
+  const sparks = { ...before.sparks };
+  const latest = { ...before.latest };
   for (const result of batch.results) {
     const { test_id } = result;
     if (test_id === null || current?.has(test_id) === false) continue;

@@ -38,9 +38,9 @@ export class Instructions {
       const db = database(this.#env.DB);
       const row = await findClient(db, clientId);
       if (row !== undefined) {
-        const [instruction, settings] = await Promise.all([instructionFor(db, row), readSettings(db)]);
+        const settings = await readSettings(db);
         this.#retentionMs = settings.raw_retention_days * DAY_MS;
-        this.#keep(instruction);
+        this.#keep(await instructionFor(db, row, settings));
       }
     } catch (error) {
       logError("instruction", error);

@@ -1,9 +1,11 @@
 // Stored items as the web API shows them. Pure.
-import type { FleetClient } from "#contract/api";
+import type { ClientDetail, FleetClient, RejectedItem } from "#contract/api";
 import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
 import type { Capabilities } from "#contract/wire";
 import { headline, isFailing, spark } from "../analysis/headline.ts";
+import { toClient } from "../store/clients.ts";
 import type { RingState, Stored } from "../store/ring.ts";
+import type { ClientRow } from "../store/schema.ts";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
 
 export function toResult(clientId: string, stored: Stored<WireResult>, host: Stored<HostSample> | undefined): Result {
@@ -87,4 +89,25 @@ export function toFleetClient(
     failing: results.filter(isFailing).length,
     spark: spark(results, state.sparks),
   };
+}
+
+/** What a client's page needs beyond D1's row. */
+export interface ClientState {
+  status: StatusRecord["status"] | "testing";
+  status_reason: string;
+  status_since: number;
+  last_seen_at: number | null;
+  outbox: { depth: number; dropped: number };
+  last_seq: number;
+  rejected: { count: number; recent: RejectedItem[] };
+  ignored: number;
+  clock_offset_ms: number | null;
+  latest: Result[];
+  host: HostReading | null;
+}
+
+/** A client's page, its tests apart: D1's row with what its object knows over it. */
+export function toClientPage(row: ClientRow, state: ClientState): Omit<ClientDetail, "tests"> {
+  const times = { status_since: rfc3339(state.status_since), last_seen_at: rfc3339OrNull(state.last_seen_at) };
+  return { ...toClient(row, state), ...state, ...times };
 }

@@ -4,7 +4,6 @@ import { join, resolve } from "node:path";
 export const ROOT = resolve(import.meta.dirname, "..", "..");
 export const WRANGLER = join(ROOT, "node_modules", "wrangler", "wrangler-dist", "cli.js");
 export const VITE = join(ROOT, "node_modules", "vite", "bin", "vite.js");
-export const MIGRATIONS = join(ROOT, "migrations");
 export const PARENT_WATCH = new URL("./parent-watch.mjs", import.meta.url).href;
 
 /** Everything `npm start` keeps, and `npm run reset` forgets. */

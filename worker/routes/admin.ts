@@ -32,7 +32,7 @@ import {
   toUser,
   updateUser,
 } from "../store/users.ts";
-import { body, by, createRoute, db, idParam, json, pageQuery, router, z } from "./define.ts";
+import { body, by, createRoute, db, defined, idParam, json, pageQuery, router, z } from "./define.ts";
 
 export const admin = router();
 
@@ -203,7 +203,7 @@ admin.openapi(
     const before = await knownUser(context, context.req.valid("param").id);
     const { password, ...change } = context.req.valid("json");
     if (change.disabled === true || (change.role !== undefined && change.role !== "admin")) await keepAnAdmin(context, before);
-    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as Partial<UserRow>;
+    const given: Partial<UserRow> = defined(change);
     if (password !== undefined) given.password_hash = await passwords(context.env, before.username).hash(password);
     const row = (await updateUser(db(context), before.id, given)) ?? before;
     if (password !== undefined || change.disabled === true) await deleteSessionsOf(db(context), row.id);
@@ -264,8 +264,7 @@ admin.openapi(
     const change = context.req.valid("json");
     const { actor, ip } = by(context);
     const before = await readSettings(db(context));
-    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-    await writeSettings(db(context), given, actor, Date.now());
+    await writeSettings(db(context), defined(change), actor, Date.now());
     await bumpRevision(db(context), Date.now());
     await record(
       db(context),

@@ -16,10 +16,12 @@ import { clientObject, type Env, isLocal } from "../env.ts";
 import { newId, sha256 } from "../ids.ts";
 import { parseJson } from "../json.ts";
 import { bearer } from "../middleware/authenticate.ts";
+import { countFailure } from "../middleware/failures.ts";
 import { readCapped } from "../middleware/guard.ts";
 import { greetingOf, type Identity } from "../objects/view.ts";
 import { ProblemError } from "../problem-error.ts";
 import { findClient, insertClient, sees, updateClient } from "../store/clients.ts";
+import { readSettings } from "../store/config.ts";
 import { database } from "../store/database.ts";
 import type { ClientRow, EdgeView, TokenRow } from "../store/schema.ts";
 import { instructionFor } from "../store/tests.ts";
@@ -78,12 +80,7 @@ async function caller(context: AgentContext): Promise<{ client_id: string; epoch
   return known;
 }
 
-/** A refusal that counts against the address: only failures are throttled, since a branch shares one address. */
-async function refused(context: AgentContext, detail: string): Promise<ProblemError> {
-  const { success } = await context.env.FAILURES.limit({ key: context.req.header("cf-connecting-ip") ?? "local" });
-  if (success) return new ProblemError("bad_token", detail);
-  return new ProblemError("throttled", "Too many failed attempts from this address. Wait a minute.", [], { "retry-after": "60" });
-}
+const refused = (context: AgentContext, detail: string) => countFailure(context, "", new ProblemError("bad_token", detail));
 
 function edgeView(context: AgentContext): EdgeView | null {
   const { cf } = context.req.raw;
@@ -130,7 +127,7 @@ agent.post("/register", async (context) => {
     client_id: row.id,
     token: await issueAgentToken(context.env, row.id, epoch),
     last_seq,
-    instruction: await instructionFor(db, row),
+    instruction: await instructionFor(db, row, await readSettings(db)),
     server_time: Date.now(),
   };
   return context.json(reply, status);
@@ -218,7 +215,7 @@ agent.get("/instruction", async (context) => {
   const row = await findClient(db, client_id);
   if (row === undefined) throw gone("bad_token");
   if (row.token_epoch !== epoch || row.status === "retired") throw gone("token_revoked");
-  const instruction = await instructionFor(db, row);
+  const instruction = await instructionFor(db, row, await readSettings(db));
   const etag = `"${instruction.revision}"`;
   if (context.req.header("if-none-match") === etag) return context.body(null, 304, { etag });
   return context.json(instruction, 200, { etag });

@@ -12,13 +12,14 @@ import {
 import { clientObject, fleet } from "../env.ts";
 import { allow } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/context.ts";
+import { toClientPage } from "../objects/view.ts";
 import { notFound, ProblemError } from "../problem-error.ts";
 import { record } from "../store/audit.ts";
 import { allClients, deleteClient, findClient, listClients, sees, toClient, updateClient } from "../store/clients.ts";
 import type { ClientRow } from "../store/schema.ts";
 import { bumpRevision, testsOf } from "../store/tests.ts";
-import { rfc3339, rfc3339OrNull } from "../time.ts";
-import { body, by, createRoute, db, idParam, json, pageQuery, router, z } from "./define.ts";
+import { rfc3339 } from "../time.ts";
+import { body, by, createRoute, db, defined, idParam, json, pageQuery, router, touched, z } from "./define.ts";
 
 export const clients = router();
 
@@ -72,7 +73,6 @@ clients.openapi(
   async (context) => {
     const row = await visibleClient(context, context.req.valid("param").id);
     const [state, tests] = await Promise.all([clientObject(context.env, row.id).state(), testsOf(db(context), row)]);
-    const { status_since, last_seen_at, latest, host, ...live } = state;
     const shown = tests.map(({ id, name, type, destination, interval_s, enabled }) => ({
       id,
       name,
@@ -81,18 +81,7 @@ clients.openapi(
       interval_s,
       enabled,
     }));
-    return context.json(
-      {
-        ...toClient(row, state),
-        ...live,
-        latest,
-        host,
-        status_since: rfc3339(status_since),
-        last_seen_at: rfc3339OrNull(last_seen_at),
-        tests: shown,
-      },
-      200,
-    );
+    return context.json({ ...toClientPage(row, state), tests: shown }, 200);
   },
 );
 
@@ -123,21 +112,12 @@ clients.openapi(
     else await object.instruct();
     await record(
       store,
-      { ...by(context), action: "client.change", target: row.id, detail: { before: pick(before, change), after: change } },
+      { ...by(context), action: "client.change", target: row.id, detail: { before: touched(before, change), after: change } },
       now,
     );
     return context.json(toClient(row, await object.state()), 200);
   },
 );
-
-/** The parts of a change that were given: a column set to undefined would be an error, an absent one stays. */
-function defined<Change extends object>(change: Change): { [Key in keyof Change]: Exclude<Change[Key], undefined> } {
-  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as never;
-}
-
-function pick(row: ClientRow, change: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).filter(([key]) => key in change));
-}
 
 clients.openapi(
   createRoute({

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { LIMITS } from "#contract/limits";
 import { fieldErrors } from "#contract/problem";
 import type { App } from "../middleware/context.ts";
-import { ProblemError } from "../problem-error.ts";
+import { invalid, ProblemError } from "../problem-error.ts";
 import { database } from "../store/database.ts";
 
 export { createRoute, z };
@@ -15,7 +15,7 @@ export function router() {
     defaultHook: (result) => {
       if (result.success) return;
       const errors = fieldErrors(result.error as z.ZodError);
-      if (result.target === "json") throw new ProblemError("invalid", "Correct the named fields and send it again.", errors);
+      if (result.target === "json") throw invalid(errors);
       throw new ProblemError("bad_query", "Correct the named query parameters.", errors);
     },
   });
@@ -54,6 +54,16 @@ export const timeParam = z
 export const db = (context: Context<App>) => database(context.env.DB);
 
 export const ipOf = (context: Context): string | null => context.req.header("cf-connecting-ip") ?? null;
+
+/** The parts of a change that were given: a column set to undefined would be an error, an absent one stays. */
+export function defined<Change extends object>(change: Change): { [Key in keyof Change]: Exclude<Change[Key], undefined> } {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** What a row was before a change, as far as the change touches it: for the audit log. */
+export function touched(row: object, change: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).filter(([key]) => key in change));
+}
 
 /** Audit details of the acting person. */
 export const by = (context: Context<App>) => ({ actor: context.get("actor").user.username, ip: ipOf(context) });

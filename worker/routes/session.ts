@@ -1,11 +1,10 @@
 // Signing in and out, and making the first account.
-import type { Context } from "hono";
 import { sessionSchema, setupSchema, setupStateSchema, signInSchema } from "#contract/api";
 import { createAdmin } from "../auth/seed.ts";
 import { endSession, startSession } from "../auth/session.ts";
 import { sameSecret } from "../ids.ts";
 import { authenticate } from "../middleware/authenticate.ts";
-import type { App } from "../middleware/context.ts";
+import { countFailure } from "../middleware/failures.ts";
 import { passwords } from "../objects/password-object.ts";
 import { ProblemError } from "../problem-error.ts";
 import { record } from "../store/audit.ts";
@@ -13,13 +12,6 @@ import { anyUser, findUserByName, toSessionUser } from "../store/users.ts";
 import { body, createRoute, db, ipOf, json, router } from "./define.ts";
 
 export const session = router();
-
-/** A refusal that counts against the address, whatever account was tried. */
-async function refused(context: Context<App>, problem: ProblemError): Promise<ProblemError> {
-  const { success } = await context.env.FAILURES.limit({ key: `sign-in ${ipOf(context) ?? "local"}` });
-  if (success) return problem;
-  return new ProblemError("throttled", "Too many failed attempts from this address. Wait a minute.", [], { "retry-after": "60" });
-}
 
 session.openapi(
   createRoute({
@@ -48,7 +40,7 @@ session.openapi(
       );
     }
     if (!verdict.ok || usable === undefined)
-      throw await refused(context, new ProblemError("bad_credentials", "User name or password is wrong."));
+      throw await countFailure(context, "sign-in ", new ProblemError("bad_credentials", "User name or password is wrong."));
     await startSession(context as never, store, usable.id);
     await record(store, { actor: usable.username, action: "session.start", target: usable.id, ip }, Date.now());
     return context.json({ user: toSessionUser(usable), bypass: false }, 200);
@@ -98,7 +90,7 @@ session.openapi(
     const expected = context.env.SETUP_CODE;
     if (!expected || !(await sameSecret(code, expected))) {
       const detail = "The setup code is wrong. Open the setup link that the server printed when it started.";
-      throw await refused(context, new ProblemError("forbidden", detail));
+      throw await countFailure(context, "sign-in ", new ProblemError("forbidden", detail));
     }
     const admin = await createAdmin(context.env, store, username, password);
     await startSession(context as never, store, admin.id);

@@ -28,8 +28,7 @@ import {
   toTest,
   updateTest,
 } from "../store/tests.ts";
-import { body, by, createRoute, db, idParam, json, pageQuery, router, z } from "./define.ts";
-
+import { body, by, createRoute, db, defined, idParam, json, pageQuery, router, touched, z } from "./define.ts";
 import {
   checked,
   eachClient,
@@ -192,12 +191,14 @@ async function applyChange(context: Context<App>, before: TestRow, change: z.out
   const now = Date.now();
   const told = await clientsOf(store, before);
   if (rest.schedule !== undefined) rest.schedule = started(rest.schedule, now);
-  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
-  const row = (await updateTest(store, before.id, { ...given, params: full }, now)) ?? before;
+  const row = (await updateTest(store, before.id, { ...defined(rest), params: full }, now)) ?? before;
   if (client_ids !== undefined) await assignClients(store, row.id, [...new Set(client_ids)]);
   await bumpRevision(store, now);
-  const shown = Object.fromEntries(Object.entries(before).filter(([key]) => key in change));
-  await record(store, { ...by(context), action: "test.change", target: row.id, detail: { before: shown, after: change } }, now);
+  await record(
+    store,
+    { ...by(context), action: "test.change", target: row.id, detail: { before: touched(before, change), after: change } },
+    now,
+  );
   await push(context, [...told, ...(await clientsOf(store, row))]);
   return row;
 }

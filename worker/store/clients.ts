@@ -53,20 +53,6 @@ export async function findClient(db: Database, id: string): Promise<ClientRow | 
   return db.select().from(client).where(eq(client.id, id)).get();
 }
 
-/** Rows of many clients, read in slices that respect D1's 100 bound parameters. */
-export async function findClients(db: Database, ids: string[]): Promise<ClientRow[]> {
-  const rows: ClientRow[] = [];
-  for (let at = 0; at < ids.length; at += 90) {
-    rows.push(
-      ...(await db
-        .select()
-        .from(client)
-        .where(inArray(client.id, ids.slice(at, at + 90)))),
-    );
-  }
-  return rows;
-}
-
 export async function allClients(db: Database): Promise<ClientRow[]> {
   return db.select().from(client).where(ne(client.status, "retired"));
 }

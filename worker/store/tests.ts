@@ -1,10 +1,10 @@
-import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
+import { asc, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Selector, Test } from "#contract/api";
-import { CADENCE } from "#contract/limits";
 import type { InstructedTest, Instruction } from "#contract/wire";
+import { slices } from "../slices.ts";
 import { rfc3339 } from "../time.ts";
 import { allClients, type Sites, sees } from "./clients.ts";
-import { readSettings } from "./config.ts";
+import type { Settings } from "./config.ts";
 import { type Database, page } from "./database.ts";
 import { type ClientRow, client, systemConfig, type TestRow, test, testClient } from "./schema.ts";
 
@@ -30,14 +30,14 @@ export async function findTest(db: Database, id: string): Promise<TestRow | unde
   return db.select().from(test).where(eq(test.id, id)).get();
 }
 
+/** D1 binds at most 100 parameters. */
+const IDS_PER_QUERY = 90;
+
 /** Ids of the clients named one by one, per test. */
 export async function namedClients(db: Database, testIds: string[]): Promise<Map<string, string[]>> {
   const named = new Map<string, string[]>(testIds.map((id) => [id, []]));
-  for (let at = 0; at < testIds.length; at += 90) {
-    const rows = await db
-      .select()
-      .from(testClient)
-      .where(inArray(testClient.test_id, testIds.slice(at, at + 90)));
+  for (const ids of slices(testIds, IDS_PER_QUERY)) {
+    const rows = await db.select().from(testClient).where(inArray(testClient.test_id, ids));
     for (const row of rows) named.get(row.test_id)?.push(row.client_id);
   }
   return named;
@@ -66,8 +66,8 @@ const LINKS_PER_STATEMENT = 45;
 
 function linkStatements(db: Database, testId: string, clientIds: string[]) {
   const statements = [];
-  for (let at = 0; at < clientIds.length; at += LINKS_PER_STATEMENT) {
-    const links = clientIds.slice(at, at + LINKS_PER_STATEMENT).map((client_id) => ({ test_id: testId, client_id }));
+  for (const some of slices(clientIds, LINKS_PER_STATEMENT)) {
+    const links = some.map((client_id) => ({ test_id: testId, client_id }));
     statements.push(db.insert(testClient).values(links).onConflictDoNothing());
   }
   return statements;
@@ -100,11 +100,8 @@ export async function deleteTest(db: Database, id: string): Promise<void> {
 /** Which of these client ids exist, as far as somebody limited to sites may see. */
 export async function existingClientIds(db: Database, ids: string[], sites: Sites): Promise<Set<string>> {
   const found = new Set<string>();
-  for (let at = 0; at < ids.length; at += 90) {
-    const rows = await db
-      .select({ id: client.id, site: client.site })
-      .from(client)
-      .where(inArray(client.id, ids.slice(at, at + 90)));
+  for (const some of slices(ids, IDS_PER_QUERY)) {
+    const rows = await db.select({ id: client.id, site: client.site }).from(client).where(inArray(client.id, some));
     for (const row of rows) if (sees(sites, row.site)) found.add(row.id);
   }
   return found;
@@ -127,11 +124,7 @@ export async function bumpRevision(db: Database, now: number): Promise<number> {
 }
 
 export async function currentRevision(db: Database): Promise<number> {
-  const row = await db
-    .select()
-    .from(systemConfig)
-    .where(and(eq(systemConfig.key, REVISION_KEY)))
-    .get();
+  const row = await db.select().from(systemConfig).where(eq(systemConfig.key, REVISION_KEY)).get();
   return row === undefined ? 0 : Number(row.value);
 }
 
@@ -155,12 +148,12 @@ export function toInstructed(row: TestRow, clientId: string): InstructedTest {
 }
 
 /** What a client must run, or undefined when there is no such client. */
-export async function instructionFor(db: Database, row: ClientRow): Promise<Instruction> {
+export async function instructionFor(db: Database, row: ClientRow, { upload_s }: Settings): Promise<Instruction> {
   // The revision is read first: tests may then be newer than it says, never older, and the next push sets that right.
   const revision = await currentRevision(db);
-  const [tests, settings] = await Promise.all([testsOf(db, row), readSettings(db)]);
+  const tests = await testsOf(db, row);
   const active = row.status === "retired" ? [] : tests.filter((one) => one.enabled);
-  return { revision, tests: active.map((one) => toInstructed(one, row.id)), upload_s: settings.upload_s ?? CADENCE.uploadS };
+  return { revision, tests: active.map((one) => toInstructed(one, row.id)), upload_s };
 }
 
 export function toTest(row: TestRow, clientIds: string[]): Test {
