@@ -119,7 +119,13 @@ export class Agent {
 
   async #runScheduled(test: InstructedTest, problem: string | undefined): Promise<void> {
     const veto = problem === undefined ? this.#parts.veto : undefined;
-    const order = { type: test.type, destination: test.destination, params: test.params, interval_s: test.interval_s };
+    const order = {
+      type: test.type,
+      destination: test.destination,
+      params: test.params,
+      interval_s: test.interval_s,
+      series: test.test_id,
+    };
     const measured = await runTest(order, this.#stop.signal, veto);
     const result: Measurement =
       problem === undefined
@@ -145,7 +151,7 @@ export class Agent {
     const test_id = request.test_id ?? null;
     const interval_s = test?.interval_s;
     this.#link?.progress({ run_id, test_id, state: "started" });
-    const order = { type: job.type, destination: job.destination, params: job.params, interval_s };
+    const order = { type: job.type, destination: job.destination, params: job.params, interval_s, series: test?.test_id };
     runTest(order, this.#stop.signal, this.#parts.veto)
       .then((result) => {
         if (this.#aborted(result)) return;

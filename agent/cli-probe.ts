@@ -1,11 +1,13 @@
 // `probe <type> <destination>`: one measurement without a server. Its options are the test type's parameters.
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { checkHost } from "#contract/destination";
 import type { Measurement } from "#contract/result";
-import { checkTest, TEST_TYPE_NAMES, type TestTypeName, testType } from "#contract/test-types/index";
+import { checkTest, isTestTypeName, TEST_TYPE_NAMES, type TestTypeName, testType } from "#contract/test-types/index";
 import { EXIT, UsageError } from "./exit.ts";
-import { paintFor, showResult } from "./print.ts";
+import { trustCa } from "./network.ts";
+import { type Paint, paintFor, RowPrinter, showHead, showResult } from "./print.ts";
+import { PROBES } from "./probes/index.ts";
+import type { Row } from "./rows.ts";
 import { runTest } from "./runner.ts";
 
 type Kind = "number" | "boolean" | "string";
@@ -50,8 +52,6 @@ function readOption(kind: Kind, raw: unknown): unknown {
 
 /** Parameters from parsed options, or every wrong one by its name on the command line. */
 export function readParameters(type: TestTypeName, destination: string, given: Record<string, unknown>): Record<string, unknown> {
-  const host = checkHost(destination);
-  if (!host.ok) throw new UsageError(`destination ${host.message}`);
   const params: Record<string, unknown> = {};
   for (const option of parameterOptions(type)) {
     const raw = given[camel(option.name)];
@@ -81,19 +81,38 @@ export function exitCodeOf(result: Measurement): number {
   return result.error !== null && cannot.includes(result.error.code) ? EXIT.cannotMeasure : EXIT.failed;
 }
 
-async function probe(type: TestTypeName, destination: string, given: Record<string, unknown>): Promise<void> {
+interface ProbeFlags extends Record<string, unknown> {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+  readonly ca?: string;
+}
+
+async function probe(type: TestTypeName, destination: string, given: ProbeFlags): Promise<void> {
   const params = readParameters(type, destination, given);
+  if (given.ca !== undefined) trustCa(given.ca);
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt);
   process.once("SIGTERM", interrupt);
-  const result = await runTest({ type, destination: destination.trim(), params }, stop.signal);
+  const paint = paintFor(process.stdout);
+  const live = new RowPrinter(paint);
+  const watch = given.json === true ? undefined : (row: Row) => process.stdout.write(`${live.line(row)}\n`);
+  const result = await runTest({ type, destination: destination.trim(), params }, stop.signal, undefined, watch);
   process.off("SIGINT", interrupt);
   process.off("SIGTERM", interrupt);
-  const text = given.json === true ? JSON.stringify(cliResult(result)) : showResult(result, paintFor(process.stdout));
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(
+    given.json === true ? `${JSON.stringify(cliResult(result))}\n` : `${report(result, given.verbose === true, paint)}\n`,
+  );
   process.exitCode = exitCodeOf(result);
   if (process.exitCode === EXIT.cannotMeasure && result.error !== null) process.stderr.write(`${result.error.message}\n`);
+}
+
+/** The finished run: its head, then the probe's own view, or every metric when asked for or when nothing was measured. */
+function report(result: Measurement, verbose: boolean, paint: Paint): string {
+  const view = isTestTypeName(result.type) ? PROBES[result.type].view?.(result) : undefined;
+  if (verbose || view === undefined) return showResult(result, paint);
+  const printer = new RowPrinter(paint);
+  return [showHead(result, paint), ...view.map((row) => printer.line(row))].join("\n");
 }
 
 /** Adds `probe` with one subcommand for each test type. */
@@ -101,11 +120,13 @@ export function addProbeCommand(program: Command): void {
   const parent = program.command("probe").description("run one measurement here, without a server").helpCommand(false);
   for (const name of TEST_TYPE_NAMES) {
     const command = parent.command(name).description(testType(name).summary);
-    command.argument("<destination>", "host name or IP address");
+    command.argument("<destination>", testType(name).destination.hint);
     for (const option of parameterOptions(name)) {
       command.addOption(new Option(option.kind === "boolean" ? option.flag : `${option.flag} <value>`, option.description));
     }
     command.option("--json", "print one result object and nothing else");
-    command.action((destination: string, given: Record<string, unknown>) => probe(name, destination, given));
+    command.option("--verbose", "list every metric");
+    command.option("--ca <file>", "PEM file with further certificate authorities");
+    command.action((destination: string, given: ProbeFlags) => probe(name, destination, given));
   }
 }

@@ -2,7 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { z } from "zod";
 import { checkHost } from "#contract/destination";
-import { TEST_TYPE_NAMES } from "#contract/test-types/index";
+import { checkTest, isTestTypeName, TEST_TYPE_NAMES, testType } from "#contract/test-types/index";
 import { parseJson } from "./config.ts";
 import { UsageError } from "./exit.ts";
 import { readIfThere } from "./files.ts";
@@ -42,15 +42,20 @@ export function vetoOf(consent: Consent): Veto {
     if (consent.types !== undefined && !consent.types.includes(order.type)) {
       return `this host's consent file does not allow ${order.type} tests`;
     }
-    const host = checkHost(order.destination);
-    if (matchers !== undefined && host.ok && !matchers.some((matches) => matches(host.host))) {
-      return `this host's consent file does not allow ${order.destination}`;
-    }
+    const barred = matchers && contactsOf(order).find((host) => !matchers.some((matches) => matches(host)));
+    if (barred !== undefined) return `this host's consent file does not allow ${barred}`;
     if (consent.min_interval_s !== undefined && order.interval_s !== undefined && order.interval_s < consent.min_interval_s) {
       return `this host's consent file asks for at least ${consent.min_interval_s} s between runs`;
     }
     return undefined;
   };
+}
+
+/** Every host the order means to speak to; the runner has checked its parameters before it asks for a veto. */
+function contactsOf(order: RunOrder): string[] {
+  if (!isTestTypeName(order.type)) return [];
+  const checked = checkTest(order.type, order.destination, order.params, order.interval_s);
+  return checked.ok ? testType(order.type).contacts(order.destination, checked.params) : [];
 }
 
 /** Reads a consent file; a malformed one stops the agent, since ignoring it would do what its owner forbade. */

@@ -2,11 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { StringDecoder } from "node:string_decoder";
 
 const POSIX_DIRS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/run/current-system/sw/bin", "/run/wrappers/bin"];
 const STDOUT_LIMIT = 1024 * 1024;
 const STDERR_LIMIT = 64 * 1024;
+const LINE_LIMIT = 16 * 1024;
 const GRACE_MS = 1000;
+/** A killed tool's output may stay open in a helper of it that escaped; it is not waited for longer than this. */
+const LAST_OUTPUT_MS = 200;
 
 function windowsDirs(): string[] {
   const system = join(process.env.SystemRoot ?? "C:\\Windows", "System32");
@@ -47,9 +51,13 @@ export interface ToolOrder {
   /** Absolute path. */
   readonly file: string;
   readonly args: readonly string[];
-  /** The tool is asked to end (SIGINT) after this long, and killed a second later. */
+  /** The tool is asked to end (SIGINT) after this long, and killed when it does not. */
   readonly timeout_ms: number;
+  /** From being asked to being killed, milliseconds; default 1000. */
+  readonly grace_ms?: number;
   readonly signal?: AbortSignal;
+  /** Every whole line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
 }
 
 export interface ToolRun {
@@ -110,6 +118,17 @@ function collector(limit: number): { push(chunk: Buffer): void; text(): string; 
   };
 }
 
+/** Cuts a stream into lines; one longer than any tool prints is dropped. */
+function lineReader(onLine: (line: string) => void): (chunk: Buffer) => void {
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  return (chunk) => {
+    const lines = (rest + decoder.write(chunk)).split("\n");
+    rest = (lines.pop() ?? "").slice(0, LINE_LIMIT);
+    for (const line of lines) onLine(line.replace(/\r$/, ""));
+  };
+}
+
 /** Runs a tool to its end or its deadline. Never rejects: what went wrong is in the answer. */
 export function runTool(order: ToolOrder): Promise<ToolRun> {
   const out = collector(STDOUT_LIMIT);
@@ -137,7 +156,10 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     let killTimer: NodeJS.Timeout | undefined;
     const end = () => {
       killGroup(child, "SIGINT");
-      killTimer ??= setTimeout(() => killGroup(child, "SIGKILL"), GRACE_MS);
+      killTimer ??= setTimeout(() => {
+        killGroup(child, "SIGKILL");
+        killTimer = setTimeout(() => finish(null, null), LAST_OUTPUT_MS);
+      }, order.grace_ms ?? GRACE_MS);
     };
     const timer = setTimeout(() => {
       timedOut = true;
@@ -149,13 +171,19 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     };
     order.signal?.addEventListener("abort", abort, { once: true });
     const finish = (code: number | null, startError: string | null) => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       clearTimeout(timer);
       clearTimeout(killTimer);
       order.signal?.removeEventListener("abort", abort);
       running.delete(child);
       resolve(answer(code, startError));
     };
-    child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
+    const lines = order.onLine === undefined ? undefined : lineReader(order.onLine);
+    child.stdout?.on("data", (chunk: Buffer) => {
+      out.push(chunk);
+      lines?.(chunk);
+    });
     child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
     child.once("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
     child.once("close", (code) => finish(code, null));

@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { METRICS, type MetricName, type MetricValue } from "#contract/metrics";
 import type { Measurement } from "#contract/result";
+import type { Row, Tone } from "./rows.ts";
 
 export interface Paint {
   good(text: string): string;
@@ -17,6 +18,32 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
   const style = (format: Parameters<typeof styleText>[0]) => (text: string) =>
     on ? styleText(format, text, { validateStream: false }) : text;
   return { good: style("green"), warn: style("yellow"), bad: style("red"), dim: style("dim"), bold: style("bold") };
+}
+
+/** Shows rows one by one, each column as wide as its widest cell so far, so that figures stand under each other. */
+export class RowPrinter {
+  readonly #paint: Paint;
+  readonly #widths: number[] = [];
+
+  constructor(paint: Paint) {
+    this.#paint = paint;
+  }
+
+  /** One row as a line without its end. */
+  line(row: Row): string {
+    const cells = row.map(({ text, tone, width, align }, i) => {
+      const wide = Math.max(this.#widths[i] ?? 0, width, text.length);
+      this.#widths[i] = wide;
+      const last = i === row.length - 1 && align === "left";
+      const padded = align === "right" ? text.padStart(wide) : last ? text : text.padEnd(wide);
+      return this.#colour(tone, padded);
+    });
+    return `  ${cells.join("  ")}`.trimEnd();
+  }
+
+  #colour(tone: Tone, text: string): string {
+    return tone === "plain" ? text : this.#paint[tone](text);
+  }
 }
 
 /** Rows of cells as left-aligned columns. */
@@ -57,13 +84,17 @@ export function showValue(name: MetricName, value: MetricValue): string {
 
 type Shown = Pick<Measurement, "type" | "destination" | "address" | "status" | "error" | "metrics" | "reasons" | "duration_ms">;
 
-/** One measurement for people. */
-export function showResult(result: Shown, paint: Paint): string {
+/** What ran, how it ended and how long it took, with the error where there is one. */
+export function showHead(result: Shown, paint: Paint): string {
   const colour = result.status === "ok" ? paint.good : result.status === "partial" ? paint.warn : paint.bad;
   const where = result.address === null || result.address === result.destination ? "" : ` (${result.address})`;
   const head = `${paint.bold(`${result.type} ${result.destination}${where}`)}  ${colour(result.status)}  ${(result.duration_ms / 1000).toFixed(1)} s`;
-  const error =
-    result.error === null ? [] : [paint.bad(`${result.error.code} (${result.error.source}): ${result.error.message}`)];
+  if (result.error === null) return head;
+  return `${head}\n${paint.bad(`${result.error.code} (${result.error.source}): ${result.error.message}`)}`;
+}
+
+/** Every metric of a measurement with its unit; those not measured with their reason. */
+export function showMetrics(result: Shown, paint: Paint): string {
   const names = Object.keys(result.metrics) as MetricName[];
   const measured = names.filter((name) => result.metrics[name] !== null);
   const missing = names.filter((name) => result.metrics[name] === null);
@@ -74,5 +105,8 @@ export function showResult(result: Shown, paint: Paint): string {
     missing.length === 0
       ? []
       : [paint.dim(`  not measured: ${missing.map((name) => `${name} (${result.reasons[name] ?? "unknown"})`).join(", ")}`)];
-  return [head, ...error, ...(measured.length > 0 ? [table] : []), ...absent].join("\n");
+  return [...(measured.length > 0 ? [table] : []), ...absent].join("\n");
 }
+
+/** One measurement for people, every metric listed. */
+export const showResult = (result: Shown, paint: Paint): string => `${showHead(result, paint)}\n${showMetrics(result, paint)}`;

@@ -1,13 +1,18 @@
-// Runs one measurement: checks it, gives it a deadline and a place among at most eight, and turns every end into a result.
+// Runs one measurement: checks it, gives it a deadline and its places among the runs of this host, and turns every end into a result.
 import { performance } from "node:perf_hooks";
 import type { Measurement } from "#contract/result";
 import { checkTest, isTestTypeName, type ParamsOf, type TestTypeName, testType } from "#contract/test-types/index";
+import { Budget } from "./budget.ts";
+import { PlacePool } from "./places.ts";
 import { PROBES } from "./probes/index.ts";
-import { type Outcome, type Probe, unmeasured } from "./probes/probe.ts";
+import { type Outcome, type Places, type Probe, type RunContext, unmeasured } from "./probes/probe.ts";
+import type { Row } from "./rows.ts";
 import { round3 } from "./statistics.ts";
 
-/** Tools running at the same time: more would measure each other. */
-const CONCURRENCY = 8;
+/** A probe that has not ended this long after its deadline is left to itself, milliseconds. */
+const OVERTIME_MS = 500;
+/** A stopped probe asks its tools to end and gives them a second. */
+const STOP_GRACE_MS = 1500;
 
 export interface RunOrder {
   readonly type: string;
@@ -15,35 +20,14 @@ export interface RunOrder {
   readonly params: Record<string, unknown>;
   /** The test's interval, seconds; absent for a single run. */
   readonly interval_s?: number | undefined;
+  /** Names the test the run belongs to; absent for a single run. */
+  readonly series?: string | undefined;
 }
 
 /** Why a run may not happen, or undefined. */
 export type Veto = (order: RunOrder) => string | undefined;
 
-/** A fixed number of places; everybody else waits in order. */
-class Places {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async take(): Promise<() => void> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    let given = true;
-    return () => {
-      if (!given) return;
-      given = false;
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    };
-  }
-}
-
-const places = new Places(CONCURRENCY);
+const pool = new PlacePool({ tools: 8, sockets: 16, path: 2 });
 
 function refusal(type: string, code: "unsupported" | "invalid_instruction" | "skipped", message: string): Outcome {
   const error = { code, source: "agent", message: message.slice(0, 1000) } as const;
@@ -51,27 +35,67 @@ function refusal(type: string, code: "unsupported" | "invalid_instruction" | "sk
   return { address: null, status: "failed", error, metrics: {}, reasons: {}, detail: {}, flags: [] };
 }
 
+interface Surroundings {
+  readonly stop: AbortSignal;
+  readonly veto: Veto | undefined;
+  readonly watch: Watch | undefined;
+}
+
+/** Receives the rows of a run as they are measured. */
+export type Watch = (row: Row) => void;
+
 /** Runs the probe with its deadline; a probe that throws has failed, which is a result too. */
 async function runProbe<Type extends TestTypeName>(
   type: Type,
-  destination: string,
+  order: RunOrder,
   params: ParamsOf<Type>,
-  stop: AbortSignal,
+  around: Surroundings,
 ): Promise<Outcome> {
   const probe: Probe<Type> = PROBES[type];
+  const deadline_ms = testType(type).deadline_ms(params);
+  const budget = new Budget(deadline_ms, around.stop);
+  const context: RunContext = {
+    budget,
+    series: order.series,
+    watched: around.watch !== undefined,
+    show: (row) => around.watch?.(row),
+    objection: (destination) => around.veto?.({ ...order, destination }),
+  };
   try {
-    // A deadline is a whole number of milliseconds; parameters are seconds and their sums are not.
-    const deadline = AbortSignal.timeout(Math.ceil(testType(type).deadline_ms(params)));
-    const outcome = await probe.run(destination, params, AbortSignal.any([stop, deadline]));
-    if (outcome.error?.code !== "aborted" || stop.aborted) return outcome;
-    return { ...outcome, error: { code: "deadline", source: "agent", message: "the run took longer than it may" } };
+    const late = lateOutcome(type, budget, deadline_ms);
+    const outcome = await Promise.race([probe.run(order.destination, params, context), late.outcome]).finally(late.cancel);
+    const spent = budget.spent.length > 0 ? { budgets_hit: budget.spent } : {};
+    const told = { ...outcome, detail: { ...outcome.detail, ...spent } };
+    if (outcome.error?.code !== "aborted" || around.stop.aborted) return told;
+    return { ...told, error: { code: "deadline", source: "agent", message: "the run took longer than it may" } };
   } catch (error) {
     const message = `the ${type} probe broke: ${error instanceof Error ? error.message : String(error)}`;
     return unmeasured(type, { code: "internal", source: "agent", message }, "unsupported");
   }
 }
 
-async function decide(order: RunOrder, stop: AbortSignal, veto: Veto | undefined): Promise<Outcome> {
+/** What a run answers whose probe does not end at its deadline, nor when it is stopped. */
+function lateOutcome(type: TestTypeName, budget: Budget, deadline_ms: number) {
+  let timer: NodeJS.Timeout | undefined;
+  const grace = Math.min(OVERTIME_MS, Math.max(50, deadline_ms * 0.08));
+  const outcome = new Promise<Outcome>((resolve) => {
+    const message = `the run did not end at its deadline of ${(deadline_ms / 1000).toFixed(1)} s`;
+    const give = () =>
+      resolve(
+        budget.stopped
+          ? unmeasured(type, { code: "aborted", source: "agent", message: "the run was stopped before its end" }, "timeout")
+          : unmeasured(type, { code: "deadline", source: "agent", message }, "timeout"),
+      );
+    const arm = () => {
+      timer = setTimeout(give, budget.stopped ? STOP_GRACE_MS : grace);
+    };
+    budget.signal.addEventListener("abort", arm, { once: true });
+  });
+  return { outcome, cancel: () => clearTimeout(timer) };
+}
+
+/** Parameters in full, or the outcome of an order that may not run. */
+function prepare(order: RunOrder, veto: Veto | undefined): { type: TestTypeName; params: Record<string, unknown> } | Outcome {
   if (!isTestTypeName(order.type)) {
     return refusal(order.type, "unsupported", `this agent knows no test type '${order.type}'; update it`);
   }
@@ -82,33 +106,45 @@ async function decide(order: RunOrder, stop: AbortSignal, veto: Veto | undefined
   }
   const objection = veto?.(order);
   if (objection !== undefined) return refusal(order.type, "skipped", objection);
-  const type = order.type;
-  // checkTest has parsed the parameters by this type's own schema.
-  const params = PROBES[type].plan(checked.params as ParamsOf<typeof type>, order.interval_s);
-  return runProbe(type, order.destination, params, stop);
+  return { type: order.type, params: checked.params };
+}
+
+/** The probe as seen without its type; its parameters have passed its own schema. */
+interface AnyProbe {
+  plan?(params: Record<string, unknown>, interval_s: number | undefined): Record<string, unknown>;
+  places(params: Record<string, unknown>): Places;
 }
 
 /** One run from order to measurement. Never rejects; `stop` ends it early with code `aborted`. */
-export async function runTest(order: RunOrder, stop: AbortSignal, veto?: Veto): Promise<Measurement> {
-  const leave = await places.take();
+export async function runTest(order: RunOrder, stop: AbortSignal, veto?: Veto, watch?: Watch): Promise<Measurement> {
+  const prepared = prepare(order, veto);
+  if ("status" in prepared) return measurementOf(order, prepared, Date.now(), 0);
+  const { type } = prepared;
+  const probe = PROBES[type] as unknown as AnyProbe;
+  const params = probe.plan?.(prepared.params, order.interval_s) ?? prepared.params;
+  const leave = await pool.take(probe.places(params));
   const started_at = Date.now();
   const start = performance.now();
   try {
-    const outcome = await decide(order, stop, veto);
-    return {
-      type: order.type.slice(0, 32),
-      destination: order.destination,
-      address: outcome.address,
-      started_at,
-      duration_ms: round3(performance.now() - start),
-      status: outcome.status,
-      error: outcome.error,
-      metrics: outcome.metrics,
-      reasons: outcome.reasons,
-      detail: outcome.detail,
-      flags: [...outcome.flags],
-    };
+    const outcome = await runProbe(type, order, params as ParamsOf<typeof type>, { stop, veto, watch });
+    return measurementOf(order, outcome, started_at, round3(performance.now() - start));
   } finally {
     leave();
   }
+}
+
+function measurementOf(order: RunOrder, outcome: Outcome, started_at: number, duration_ms: number): Measurement {
+  return {
+    type: order.type.slice(0, 32),
+    destination: order.destination,
+    address: outcome.address,
+    started_at,
+    duration_ms,
+    status: outcome.status,
+    error: outcome.error,
+    metrics: outcome.metrics,
+    reasons: outcome.reasons,
+    detail: outcome.detail,
+    flags: [...outcome.flags],
+  };
 }

@@ -13,7 +13,7 @@ import { pingMacos } from "./ping-macos.ts";
 import { type PingReading, pingMetrics, readPing } from "./ping-metrics.ts";
 import type { PingAdapter, PingTool } from "./ping-tool.ts";
 import { pingWindows } from "./ping-windows.ts";
-import { type Outcome, type Probe, unmeasured } from "./probe.ts";
+import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 
 /** Grace over the time a run must take, before the tool is asked for its summary, milliseconds. */
 const GRACE_MS = 1000;
@@ -28,7 +28,8 @@ export function pingAdapter(platform: NodeJS.Platform = process.platform): PingA
 const failed = (error: ResultError, reason: Reason, address: string | null, detail: Record<string, unknown> = {}): Outcome =>
   unmeasured("ping", error, reason, { address, detail });
 
-async function run(destination: string, params: PingParams, signal: AbortSignal): Promise<Outcome> {
+async function run(destination: string, params: PingParams, { budget }: RunContext): Promise<Outcome> {
+  const { signal } = budget;
   const host = checkHost(destination);
   if (!host.ok) {
     return failed(
@@ -194,5 +195,6 @@ function outcome(
 /** ICMP echo round trips (RFC 792, RFC 4443; metrics as RFC 2681, 6673, 3393, 5481, 3550). */
 export const ping: Probe<"ping"> = {
   plan: (params, interval_s) => ({ ...params, count: pingCount(params, interval_s) }),
+  places: () => ({ tools: 1 }),
   run,
 };

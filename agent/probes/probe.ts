@@ -1,7 +1,9 @@
 // What every probe is: parameters in, an outcome out, whatever happens.
 import type { MetricName, MetricValue, Reason } from "#contract/metrics";
-import type { Metrics, Reasons, ResultError, Status } from "#contract/result";
+import type { Measurement, Metrics, Reasons, ResultError, Status } from "#contract/result";
 import { type ParamsOf, TEST_TYPES, type TestTypeName } from "#contract/test-types/index";
+import type { Budget } from "../budget.ts";
+import type { Row } from "../rows.ts";
 
 /** What one run found. Every metric of the type has a value, or null and a reason. */
 export interface Outcome {
@@ -14,11 +16,39 @@ export interface Outcome {
   readonly flags: readonly string[];
 }
 
+/** What surrounds one run. */
+export interface RunContext {
+  /** The run's time; `budget.signal` aborts at the deadline and when the run is stopped. */
+  readonly budget: Budget;
+  /** Names the test, so that a probe may compare with its last run; absent for a single run. */
+  readonly series: string | undefined;
+  /** Whether somebody watches; rows need not be made when nobody does. */
+  readonly watched: boolean;
+  /** Shows a row of what is being measured to whoever watches. */
+  show(row: Row): void;
+  /** Why this host's owner forbids a further destination (a redirect's), or undefined. */
+  objection(destination: string): string | undefined;
+}
+
+/** Places a run takes among those of this host: tools running at once, sockets measuring at once. */
+export interface Places {
+  readonly tools?: number;
+  readonly sockets?: number;
+  /** Runs that send bursts along a path; few may do so at a time. */
+  readonly path?: number;
+}
+
 export interface Probe<Type extends TestTypeName> {
   /** Fills in the parameters that depend on the test's interval. */
-  plan(params: ParamsOf<Type>, interval_s: number | undefined): ParamsOf<Type>;
-  /** Measures once. `destination` has passed the grammar. Ends soon after `signal` aborts. */
-  run(destination: string, params: ParamsOf<Type>, signal: AbortSignal): Promise<Outcome>;
+  plan?(params: ParamsOf<Type>, interval_s: number | undefined): ParamsOf<Type>;
+  places(params: ParamsOf<Type>): Places;
+  /**
+   * Measures once. `destination` has passed the type's check. Ends by itself at the budget's deadline with what it has
+   * measured until then; never throws for anything the network, a tool or a target does.
+   */
+  run(destination: string, params: ParamsOf<Type>, context: RunContext): Promise<Outcome>;
+  /** The finished run as rows for a terminal; without it, every metric is listed. */
+  view?(result: Measurement): readonly Row[];
 }
 
 /** Collects values and the reasons of those that are missing. */

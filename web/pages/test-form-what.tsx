@@ -18,8 +18,8 @@ export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boole
         value={form.destination}
         onValue={(destination) => change("destination", { destination })}
         error={error("destination")}
-        hint="A host name or an IP address, without scheme, port or path."
-        placeholder="crm.example or 192.0.2.10"
+        hint={testType(form.type).destination.hint}
+        placeholder={testType(form.type).destination.example}
         testId="test-destination"
         autoFocus
       />

@@ -5,7 +5,12 @@ import { LIMITS } from "./limits.ts";
 // The contract compiles without a platform; every runtime that imports it has the WHATWG URL parser, used here for IDNA.
 declare class URL {
   constructor(url: string);
+  readonly href: string;
+  readonly protocol: string;
   readonly hostname: string;
+  readonly port: string;
+  readonly username: string;
+  readonly password: string;
 }
 
 const ipv4 = z.ipv4();
@@ -82,4 +87,53 @@ function toAscii(input: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+export type EndpointCheck =
+  | { ok: true; host: string; version: 0 | 4 | 6; port: number | undefined }
+  | { ok: false; message: string };
+
+/** A host with or without a port: `name`, `name:443`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`. */
+export function checkEndpoint(text: string): EndpointCheck {
+  const input = text.trim();
+  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(input);
+  const plain = bracketed === null && ipVersion(input) === 0 ? /^([^:]*):(.*)$/.exec(input) : null;
+  const [host, port] = bracketed ? [bracketed[1] ?? "", bracketed[2]] : plain ? [plain[1] ?? "", plain[2]] : [input, undefined];
+  if (bracketed && ipVersion(host) !== 6) return { ok: false, message: "has brackets around something that is no IPv6 address" };
+  const checked = checkHost(host);
+  if (!checked.ok) return checked;
+  if (port === undefined) return { ...checked, port: undefined };
+  const number = /^\d{1,5}$/.test(port) ? Number(port) : Number.NaN;
+  if (!(number >= 1 && number <= 65_535))
+    return { ok: false, message: `has the port '${port.slice(0, 20)}'; ports are 1 to 65535` };
+  return { ...checked, port: number };
+}
+
+export type UrlCheck =
+  | { ok: true; url: string; scheme: "http" | "https"; host: string; version: 0 | 4 | 6; port: number }
+  | { ok: false; message: string };
+
+/** An http or https URL without credentials, whose host passes the host grammar. Path and query stay as they are. */
+export function checkUrl(text: string): UrlCheck {
+  const input = text.trim();
+  if (input === "") return { ok: false, message: "is empty; give a URL such as https://example.com/" };
+  if (input.length > LIMITS.destinationLength) return { ok: false, message: "is too long" };
+  if (/[\s\p{Cc}\p{Cf}]/u.test(input)) return { ok: false, message: "holds spaces or control characters" };
+  const parts = /^(https?):\/\/([^/?#\\]+)/i.exec(input);
+  if (parts === null) return { ok: false, message: "is not an http or https URL; write https://host/path" };
+  let url: URL;
+  try {
+    url = new URL(input);
+  } catch {
+    return { ok: false, message: "is not a URL" };
+  }
+  const authority = parts[2] ?? "";
+  if (authority.includes("@"))
+    return { ok: false, message: "holds a user name or password, which a test would show to everyone" };
+  // The parser would read 0x7f.1 or 127.1 as an address; the authority as written must pass the grammar.
+  const host = checkEndpoint(authority);
+  if (!host.ok) return { ok: false, message: `has a host that ${host.message}` };
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  const port = host.port ?? (scheme === "https" ? 443 : 80);
+  return { ok: true, url: url.href, scheme, host: host.host, version: host.version, port };
 }

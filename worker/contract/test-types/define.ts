@@ -2,6 +2,14 @@ import type { z } from "zod";
 import type { MetricName } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
 
+/** What a type's destination is, for forms and help. */
+export interface DestinationHelp {
+  /** One sentence: what may stand there. */
+  readonly hint: string;
+  /** An example from the ranges kept for documentation (RFC 2606, RFC 5737). */
+  readonly example: string;
+}
+
 /**
  * A test type: what it takes, what it may yield. Adding one is a file beside this, one line in index.ts,
  * a probe in agent/probes with its line there, and (if the default panel does not fit) a panel in web/panels.
@@ -11,6 +19,7 @@ export interface TestType<Name extends string = string, Params extends z.ZodObje
   readonly label: string;
   /** One sentence for people choosing a test. */
   readonly summary: string;
+  readonly destination: DestinationHelp;
   /** Every parameter with its default; `packet_size` is asked beside the others in the web API. */
   readonly params: Params;
   readonly metrics: readonly MetricName[];
@@ -19,6 +28,8 @@ export interface TestType<Name extends string = string, Params extends z.ZodObje
   readonly default_interval_s: number;
   /** Rules that need destination and parameters together. `interval_s` is absent for a single run. */
   check(destination: string, params: z.output<Params>, interval_s?: number): FieldError[];
+  /** Every host a run will speak to on purpose, as the grammar writes it; the consent file decides on each. */
+  contacts(destination: string, params: z.output<Params>): string[];
   /** Longest time one run may take, milliseconds. */
   deadline_ms(params: z.output<Params>): number;
 }
@@ -28,3 +39,12 @@ export function defineTestType<const Name extends string, Params extends z.ZodOb
 ): TestType<Name, Params> {
   return definition;
 }
+
+/** The `ip_version` a literal destination contradicts, as a field error; empty when there is none. */
+export function familyMismatch(literal: 0 | 4 | 6, wanted: 4 | 6 | undefined): FieldError[] {
+  if (literal === 0 || wanted === undefined || literal === wanted) return [];
+  return [{ path: "params.ip_version", message: `is ${wanted}, but the destination is an IPv${literal} address` }];
+}
+
+/** The host of a destination that is a bare host, for `contacts`. */
+export const hostContact = (checked: { ok: true; host: string } | { ok: false }): string[] => (checked.ok ? [checked.host] : []);

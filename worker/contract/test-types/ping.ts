@@ -3,7 +3,8 @@ import { checkHost, ipVersion } from "../destination.ts";
 import { LIMITS } from "../limits.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { dscpField, ipVersionField } from "./fields.ts";
 
 /** Largest ICMP payload: 65535 less the IPv4 and ICMP headers (RFC 791, 792), or less the ICMPv6 header (RFC 8200, 4443). */
 export const PING_PAYLOAD_MAX = { 4: 65_507, 6: 65_527 } as const;
@@ -23,11 +24,8 @@ const pingParams = z.strictObject({
   count: z.number().int().min(1).max(1000).optional().describe("Echo requests a run; default what fits the interval, at most 20"),
   interval: z.number().min(0.2).max(60).default(DEFAULT_SPACING_S).describe("Seconds between two requests"),
   timeout: z.number().min(0.1).max(60).default(DEFAULT_TIMEOUT_S).describe("Seconds to wait for each reply"),
-  ip_version: z
-    .union([z.literal(4), z.literal(6)])
-    .optional()
-    .describe("4 or 6; default whichever the name has, IPv4 first"),
-  dscp: z.number().int().min(0).max(63).optional().describe("DSCP to mark requests with"),
+  ip_version: ipVersionField,
+  dscp: dscpField,
   df: z.boolean().optional().describe("Forbid fragmentation"),
 });
 export type PingParams = z.output<typeof pingParams>;
@@ -46,12 +44,7 @@ function checkPing(destination: string, params: PingParams, interval_s?: number)
   const host = checkHost(destination);
   if (!host.ok) return [{ path: "destination", message: host.message }];
   const literal = ipVersion(host.host);
-  if (literal !== 0 && params.ip_version !== undefined && literal !== params.ip_version) {
-    errors.push({
-      path: "params.ip_version",
-      message: `is ${params.ip_version}, but the destination is an IPv${literal} address`,
-    });
-  }
+  errors.push(...familyMismatch(literal, params.ip_version));
   const version = literal === 6 || params.ip_version === 6 ? 6 : 4;
   const max = PING_PAYLOAD_MAX[version];
   if (params.packet_size > max) {
@@ -76,10 +69,12 @@ export const ping = defineTestType({
   type: "ping",
   label: "Ping",
   summary: "Round-trip time, loss and jitter by ICMP echo",
+  destination: { hint: "A host name or an IP address, without scheme, port or path.", example: "crm.example or 192.0.2.10" },
   params: pingParams,
   metrics: metricsOf("ping"),
   headline: ["ping_rtt_median", "ping_loss_pct", "ping_rtt_p95", "ping_jitter_rfc3550"],
   default_interval_s: 10,
   check: checkPing,
+  contacts: (destination) => hostContact(checkHost(destination)),
   deadline_ms: (params) => ((pingCount(params) - 1) * params.interval + params.timeout + 3) * 1000,
 });

@@ -1,0 +1,65 @@
+// The host an agent runs on.
+import { familyOf } from "./define.ts";
+
+const { number } = familyOf("host");
+
+export const HOST_METRICS = {
+  // Host: processor
+  cpu_percent: number("CPU busy", "%", "lower", "proc_stat(5)"),
+  cpu_user_pct: number("CPU in user code", "%", "lower", "proc_stat(5)"),
+  cpu_system_pct: number("CPU in the kernel", "%", "lower", "proc_stat(5)"),
+  cpu_iowait_pct: number("CPU waiting for disks", "%", "lower", "proc_stat(5)"),
+  cpu_steal_pct: number("CPU taken by the hypervisor", "%", "lower", "proc_stat(5)"),
+  cpu_load_1min: number("Load, 1 min", "", "lower", "proc_loadavg(5)"),
+  cpu_load_5min: number("Load, 5 min", "", "lower", "proc_loadavg(5)"),
+  cpu_load_15min: number("Load, 15 min", "", "lower", "proc_loadavg(5)"),
+  cpu_cores: number("Logical processors", "count", "neither"),
+  cpu_freq_current: number("CPU frequency, mean", "MHz", "neither"),
+  cpu_context_switches: number("Context switches", "1/s", "neither", "proc_stat(5)"),
+  cpu_interrupts: number("Interrupts", "1/s", "neither", "proc_stat(5)"),
+  cpu_temperature: number("CPU temperature", "°C", "lower"),
+  psi_cpu_some_10: number("CPU pressure, 10 s", "%", "lower", "kernel psi"),
+  psi_io_some_10: number("Disk pressure, 10 s", "%", "lower", "kernel psi"),
+  psi_mem_some_10: number("Memory pressure, 10 s", "%", "lower", "kernel psi"),
+  // Host: memory
+  memory_percent: number("Memory in use", "%", "lower", "proc_meminfo(5)"),
+  memory_used: number("Memory in use", "bytes", "lower", "proc_meminfo(5)"),
+  memory_total: number("Memory", "bytes", "neither", "proc_meminfo(5)"),
+  memory_available: number("Memory available", "bytes", "higher", "proc_meminfo(5)"),
+  memory_cached: number("Memory in caches", "bytes", "neither", "proc_meminfo(5)"),
+  memory_buffers: number("Memory in buffers", "bytes", "neither", "proc_meminfo(5)"),
+  swap_total: number("Swap", "bytes", "neither", "proc_meminfo(5)"),
+  swap_used: number("Swap in use", "bytes", "lower", "proc_meminfo(5)"),
+  // Host: disks
+  fs_used_pct: number("Disk space in use, fullest file system", "%", "lower"),
+  fs_used_bytes: number("Disk space in use, fullest file system", "bytes", "lower"),
+  fs_total_bytes: number("Disk space, fullest file system", "bytes", "neither"),
+  fs_inodes_used_pct: number("Inodes in use, fullest file system", "%", "lower"),
+  disk_read_iops: number("Disk reads", "1/s", "neither", "kernel iostats"),
+  disk_write_iops: number("Disk writes", "1/s", "neither", "kernel iostats"),
+  disk_read_bytes_sec: number("Disk read rate", "bytes/s", "neither", "kernel iostats"),
+  disk_write_bytes_sec: number("Disk write rate", "bytes/s", "neither", "kernel iostats"),
+  disk_io_util: number("Disk busy, busiest device", "%", "lower", "kernel iostats"),
+  // Host: primary network interface
+  if_rx_bytes: number("Bytes received", "bytes", "neither", "RFC 2863"),
+  if_tx_bytes: number("Bytes sent", "bytes", "neither", "RFC 2863"),
+  if_rx_bytes_sec: number("Receive rate", "bytes/s", "neither", "RFC 2863"),
+  if_tx_bytes_sec: number("Send rate", "bytes/s", "neither", "RFC 2863"),
+  if_rx_packets: number("Packets received", "count", "neither", "RFC 2863"),
+  if_tx_packets: number("Packets sent", "count", "neither", "RFC 2863"),
+  if_rx_errors: number("Receive errors", "count", "lower", "RFC 2863"),
+  if_tx_errors: number("Send errors", "count", "lower", "RFC 2863"),
+  if_rx_drops: number("Receive drops", "count", "lower", "RFC 2863"),
+  if_tx_drops: number("Send drops", "count", "lower", "RFC 2863"),
+  if_speed_mbps: number("Link speed", "Mbit/s", "higher", "RFC 2863"),
+  if_mtu: number("Interface MTU", "bytes", "neither"),
+  // Host: sockets, processes, time
+  tcp_established: number("TCP connections established", "count", "neither", "RFC 4022"),
+  tcp_time_wait: number("TCP connections in TIME-WAIT", "count", "neither", "RFC 9293"),
+  host_tcp_retrans_pct: number("TCP segments retransmitted", "%", "lower", "RFC 4022"),
+  process_count: number("Processes", "count", "neither"),
+  open_files: number("Open files", "count", "neither"),
+  uptime_s: number("Uptime", "s", "neither"),
+  conntrack_used_pct: number("Connection tracking in use", "%", "lower"),
+  softnet_dropped: number("Packets dropped by a full backlog", "count", "lower"),
+} as const;
