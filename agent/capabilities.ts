@@ -1,10 +1,11 @@
 // What this host can measure with: found once at start, told to the server, shown by `doctor`.
 import os from "node:os";
 import type { Capabilities } from "#contract/wire";
-import { findTool, runTool } from "./exec.ts";
+import { runTool } from "./exec.ts";
 import { pingComplaint } from "./parsers/ping.ts";
 import { pingAdapter } from "./probes/ping.ts";
 import type { PingTool } from "./probes/ping-tool.ts";
+import { knownTools, lookAt, mayTraceRaw } from "./tools.ts";
 
 export type PingState =
   | { readonly works: true; readonly tool: PingTool; readonly mode: "raw" | "dgram" | "unknown" }
@@ -48,16 +49,17 @@ export function hasFamily(family: "IPv4" | "IPv6"): boolean {
   return addresses.some((each) => each.family === family && !each.internal && !/^(fe80:|169\.254\.)/i.test(each.address));
 }
 
-/** Tools of test types to come; their presence is told so that the server knows which hosts to ask. */
-export const OTHER_TOOLS = ["traceroute", "mtr", "ss", "ip"] as const;
-
-/** Tool to version or mode; null when missing or unusable. */
+/** Tool to version or mode, family to presence; null when missing or unusable. */
 export async function capabilities(): Promise<Capabilities> {
-  const ping = await checkPing();
-  const tools = OTHER_TOOLS.map((name): [string, boolean | null] => [name, findTool(name) === undefined ? null : true]);
+  const [ping, raw, ...tools] = await Promise.all([checkPing(), mayTraceRaw(), ...knownTools().map(lookAt)]);
+  const found = knownTools().map(({ name }, i): [string, string | boolean | null] => {
+    const tool = tools[i];
+    return [name, tool === undefined ? null : (tool.version ?? true)];
+  });
   return {
     ping: ping.works ? `${ping.tool.version} ${ping.mode === "unknown" ? "" : ping.mode}`.trim() : null,
-    ...Object.fromEntries(tools),
+    ...Object.fromEntries(found),
+    traceroute_raw: raw,
     ipv4: hasFamily("IPv4"),
     ipv6: hasFamily("IPv6"),
   };

@@ -2,15 +2,15 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import { checkPing, hasFamily, OTHER_TOOLS } from "./capabilities.ts";
+import { checkPing, hasFamily } from "./capabilities.ts";
 import { readConfig } from "./cli-run.ts";
 import { EdgeHttp } from "./edge-http.ts";
-import { findTool } from "./exec.ts";
 import { EXIT } from "./exit.ts";
 import { type Identity, StateDir } from "./identity.ts";
 import { installHint } from "./install-hint.ts";
 import { trustCa, useProxyFromEnvironment } from "./network.ts";
 import { columns, paintFor } from "./print.ts";
+import { knownTools, lookAt, mayTraceRaw } from "./tools.ts";
 import { VERSION } from "./version.ts";
 
 export interface Check {
@@ -48,11 +48,23 @@ async function pingCheck(): Promise<Check> {
   );
 }
 
-function toolCheck(name: string): Check {
-  const path = findTool(name);
-  if (path !== undefined) return check(name, "ok", path);
-  const wanted = process.platform === "linux" || name === "traceroute" || name === "mtr";
-  return wanted ? check(name, "missing", "not installed", installHint(name)) : check(name, "skipped", "not on this system");
+/** The tools that are not ping: none is needed, each widens what can be measured. */
+async function toolChecks(): Promise<Check[]> {
+  return Promise.all(
+    knownTools().map(async (known) => {
+      const tool = await lookAt(known);
+      if (tool !== undefined) return check(known.name, "ok", `${tool.version ?? "version unknown"}, ${tool.file}`);
+      return check(known.name, "missing", `not installed; serves ${known.serves}`, installHint(known.name));
+    }),
+  );
+}
+
+async function rawCheck(): Promise<Check[]> {
+  const raw = await mayTraceRaw();
+  if (raw === null) return [];
+  return raw
+    ? [check("raw sockets", "ok", "paths can be probed with ICMP and TCP, not only UDP")]
+    : [check("raw sockets", "missing", "paths can be probed with UDP only", installHint("raw"))];
 }
 
 function stateCheck(path: string): Check {
@@ -107,7 +119,8 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
   const server = config.server ?? identity?.server ?? undefined;
   const checks = [
     await pingCheck(),
-    ...OTHER_TOOLS.map(toolCheck),
+    ...(await toolChecks()),
+    ...(await rawCheck()),
     hasFamily("IPv4")
       ? check("IPv4", "ok", "has an address")
       : check("IPv4", "missing", "no address besides loopback and link-local"),

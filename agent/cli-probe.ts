@@ -26,21 +26,26 @@ interface PropertySchema {
   type?: string;
   description?: string;
   default?: unknown;
+  enum?: unknown[];
   anyOf?: { type?: string; const?: unknown }[];
+}
+
+function kindOf(property: PropertySchema): Kind {
+  const kinds = [property.type, ...(property.anyOf ?? []).map((part) => part.type)];
+  if (kinds.includes("boolean")) return "boolean";
+  return kinds.includes("number") || kinds.includes("integer") ? "number" : "string";
 }
 
 /** The options of a test type, read from its parameter schema, so that a new type brings its own. */
 export function parameterOptions(type: TestTypeName): ParameterOption[] {
   const schema = z.toJSONSchema(testType(type).params, { io: "input" }) as { properties?: Record<string, PropertySchema> };
   return Object.entries(schema.properties ?? {}).map(([name, property]) => {
-    const kinds = [property.type, ...(property.anyOf ?? []).map((part) => part.type)];
-    const kind: Kind = kinds.includes("boolean")
-      ? "boolean"
-      : kinds.includes("number") || kinds.includes("integer")
-        ? "number"
-        : "string";
-    const preset = property.default === undefined ? "" : ` (default ${String(property.default)})`;
-    return { name, flag: `--${kebab(name)}`, kind, description: `${property.description ?? name}${preset}` };
+    const kind = kindOf(property);
+    // What is on unless said otherwise is switched off by its --no- form.
+    const flag = kind === "boolean" ? `--${property.default === true ? "no-" : ""}${kebab(name)}` : `--${kebab(name)} <value>`;
+    const choices = property.enum === undefined ? "" : `: ${property.enum.join(", ")}`;
+    const preset = property.default === undefined || kind === "boolean" ? "" : ` (default ${String(property.default)})`;
+    return { name, flag, kind, description: `${property.description ?? name}${choices}${preset}` };
   });
 }
 
@@ -122,7 +127,7 @@ export function addProbeCommand(program: Command): void {
     const command = parent.command(name).description(testType(name).summary);
     command.argument("<destination>", testType(name).destination.hint);
     for (const option of parameterOptions(name)) {
-      command.addOption(new Option(option.kind === "boolean" ? option.flag : `${option.flag} <value>`, option.description));
+      command.addOption(new Option(option.flag, option.description));
     }
     command.option("--json", "print one result object and nothing else");
     command.option("--verbose", "list every metric");

@@ -8,6 +8,7 @@ const PACKAGES: Readonly<Record<string, Partial<Record<Manager, string>>>> = {
   traceroute: { apt: "traceroute", apk: "traceroute", dnf: "traceroute" },
   mtr: { apt: "mtr-tiny", apk: "mtr", dnf: "mtr", brew: "mtr" },
   ss: { apt: "iproute2", apk: "iproute2-ss", dnf: "iproute" },
+  tracepath: { apt: "iputils-tracepath", apk: "iputils-tracepath", dnf: "iputils" },
   ip: { apt: "iproute2", apk: "iproute2", dnf: "iproute" },
 };
 
@@ -39,7 +40,8 @@ function manager(): Manager {
 }
 
 /**
- * How to get a tool (`ping`, `traceroute`, `mtr`, `ss`, `ip`) or the right to use ping: `ping-permission` where it may open no
+ * How to get a tool (`ping`, `traceroute`, `mtr`, `tracepath`, `ss`, `ip`), the right to open raw sockets (`raw`), or the right
+ * to use ping: `ping-permission` where it may open no
  * socket, `ping-start` where it may not even start, since its file asks for a capability this process cannot have.
  */
 export function installHint(what: string, here: Manager = manager()): string {
@@ -50,6 +52,11 @@ export function installHint(what: string, here: Manager = manager()): string {
   }
   if (what === "ping-start") {
     return "let the agent have CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW), or take it off the file: sudo setcap -r $(command -v ping)";
+  }
+  if (what === "raw") {
+    return here === "windows" || here === "brew"
+      ? "run the agent as an administrator"
+      : "let the agent have CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW)";
   }
   const name = PACKAGES[what]?.[here];
   const command = COMMAND[here];

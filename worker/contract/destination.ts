@@ -118,8 +118,8 @@ export function checkUrl(text: string): UrlCheck {
   const input = text.trim();
   if (input === "") return { ok: false, message: "is empty; give a URL such as https://example.com/" };
   if (input.length > LIMITS.destinationLength) return { ok: false, message: "is too long" };
-  if (/[\s\p{Cc}\p{Cf}]/u.test(input)) return { ok: false, message: "holds spaces or control characters" };
-  const parts = /^(https?):\/\/([^/?#\\]+)/i.exec(input);
+  if (/[\s\p{Cc}\p{Cf}\\]/u.test(input)) return { ok: false, message: "holds spaces, backslashes or control characters" };
+  const parts = /^(https?):\/\/([^/?#]+)/i.exec(input);
   if (parts === null) return { ok: false, message: "is not an http or https URL; write https://host/path" };
   let url: URL;
   try {
@@ -133,6 +133,9 @@ export function checkUrl(text: string): UrlCheck {
   // The parser would read 0x7f.1 or 127.1 as an address; the authority as written must pass the grammar.
   const host = checkEndpoint(authority);
   if (!host.ok) return { ok: false, message: `has a host that ${host.message}` };
+  if (host.version !== 6 && url.hostname.replace(/\.$/, "") !== host.host) {
+    return { ok: false, message: "has a host that can be read in two ways" };
+  }
   const scheme = url.protocol === "https:" ? "https" : "http";
   const port = host.port ?? (scheme === "https" ? 443 : 80);
   return { ok: true, url: url.href, scheme, host: host.host, version: host.version, port };

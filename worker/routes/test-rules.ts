@@ -1,7 +1,7 @@
 // What may be asked of a test, by whom, and who is told of it.
 import type { Context } from "hono";
 import type { Selector } from "#contract/api";
-import { checkTest, type TestTypeName } from "#contract/test-types/index";
+import { checkTest, type TestTypeName, testType } from "#contract/test-types/index";
 import type { Schedule } from "#contract/wire";
 import { clientObject } from "../env.ts";
 import type { App } from "../middleware/context.ts";
@@ -85,12 +85,9 @@ export function checked(
   if ("packet_size" in params) {
     throw invalid([{ path: "params.packet_size", message: "goes beside params, as packet_size" }]);
   }
-  const result = checkTest(
-    type,
-    destination,
-    { ...params, ...(packetSize === undefined ? {} : { packet_size: packetSize }) },
-    intervalS,
-  );
+  // Every test may be sent with a packet size; types that send no packets of their own have no use for it.
+  const sized = packetSize !== undefined && Object.hasOwn(testType(type).params.shape, "packet_size");
+  const result = checkTest(type, destination, { ...params, ...(sized ? { packet_size: packetSize } : {}) }, intervalS);
   if (!result.ok) throw invalid(result.errors);
   return result.params;
 }

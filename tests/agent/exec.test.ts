@@ -1,0 +1,92 @@
+// Tools as real processes: their output, their end, and that nothing of them stays.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { findTool, runningTools, runTool } from "../../agent/exec.ts";
+import { fakeTools, scratch } from "./helpers/cli.ts";
+
+const tool = (script: string): string => join(fakeTools({ tool: script }), "tool");
+
+/** Whether a process still runs; a zombie does not. */
+function alive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+const pidIn = (path: string): number => Number(readFileSync(path, "utf8"));
+
+async function timed<T>(work: Promise<T>): Promise<{ value: T; ms: number }> {
+  const start = performance.now();
+  const value = await work;
+  return { value, ms: performance.now() - start };
+}
+
+describe.skipIf(process.platform === "win32")("a tool", () => {
+  test("gives its lines as they come, whole, without the carriage return", async () => {
+    const lines: string[] = [];
+    const file = tool(`printf 'one\\r\\ntw'; printf 'o\\nthree'`);
+    const run = await runTool({ file, args: [], timeout_ms: 5000, onLine: (line) => lines.push(line) });
+    expect(run.code).toBe(0);
+    expect(lines).toEqual(["one", "two"]);
+    expect(run.stdout).toBe("one\r\ntwo\nthree");
+  });
+
+  test("that prints without end is cut at a mebibyte and ends at its time", async () => {
+    const run = await runTool({ file: tool("exec yes"), args: [], timeout_ms: 300, grace_ms: 100 });
+    expect(run.stdout.length).toBe(1024 * 1024);
+    expect(run).toMatchObject({ truncated: true, timedOut: true });
+  });
+
+  test("that ignores being asked is killed after its grace", async () => {
+    const file = tool("trap '' INT; while :; do sleep 0.05; done");
+    const { value, ms } = await timed(runTool({ file, args: [], timeout_ms: 300, grace_ms: 200 }));
+    expect(value).toMatchObject({ timedOut: true, code: null });
+    expect(ms).toBeGreaterThan(450);
+    expect(ms).toBeLessThan(1500);
+    expect(runningTools()).toBe(0);
+  });
+
+  test("takes its helpers with it", async () => {
+    const note = join(scratch(), "pid");
+    const file = tool(`trap '' INT; (trap '' INT; sleep 60) & echo $! > ${note}; wait`);
+    await runTool({ file, args: [], timeout_ms: 300, grace_ms: 100 });
+    await expect.poll(() => alive(pidIn(note))).toBe(false);
+  });
+
+  test.skipIf(findTool("setsid") === undefined)("whose helper escaped with its output does not hold up the run", async () => {
+    const note = join(scratch(), "pid");
+    const file = tool(
+      `setsid sh -c 'echo $$ > ${note}; exec sleep 60' & while [ ! -s ${note} ]; do sleep 0.01; done; echo said; wait`,
+    );
+    const { value, ms } = await timed(runTool({ file, args: [], timeout_ms: 400, grace_ms: 100 }));
+    process.kill(pidIn(note), "SIGKILL");
+    expect(value.stdout).toBe("said\n");
+    expect(ms).toBeLessThan(2000);
+  });
+
+  test("is ended by its signal, and not even started after it", async () => {
+    const stop = new AbortController();
+    const file = tool("echo started; exec sleep 60");
+    const run = runTool({ file, args: [], timeout_ms: 60_000, signal: stop.signal, onLine: () => stop.abort() });
+    expect(await run).toMatchObject({ aborted: true, stdout: "started\n" });
+    expect(await runTool({ file, args: [], timeout_ms: 1000, signal: stop.signal })).toMatchObject({ aborted: true, stdout: "" });
+  });
+
+  test("that is missing or may not run says so", async () => {
+    const dir = scratch();
+    expect(await runTool({ file: join(dir, "none"), args: [], timeout_ms: 1000 })).toMatchObject({
+      startError: "ENOENT",
+      code: null,
+    });
+    expect(await runTool({ file: dir, args: [], timeout_ms: 1000 })).toMatchObject({ startError: "EACCES", code: null });
+  });
+
+  test("sees the C locale, fixed directories, no input, and no shell reads its arguments", async () => {
+    const file = tool(`echo "$LC_ALL|$LANG|$PWD|$HOME|$1"; cat`);
+    const run = await runTool({ file, args: ["$(id); `id` | & > <"], timeout_ms: 5000 });
+    expect(run.stdout).toBe("C|C|/||$(id); `id` | & > <\n");
+  });
+});
