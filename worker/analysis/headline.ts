@@ -2,6 +2,7 @@
 import { LIMITS } from "#contract/limits";
 import type { MetricName, MetricValue } from "#contract/metrics";
 import type { HostSample, WireResult } from "#contract/result";
+import { isTestTypeName, testType } from "#contract/test-types/index";
 
 const HOST_HEADLINES: readonly MetricName[] = ["cpu_percent", "memory_percent", "fs_used_pct"];
 /** For these the fleet shows the worst of a client's tests. */
@@ -28,21 +29,32 @@ export function headline(latest: readonly WireResult[], host: HostSample | null)
   return line;
 }
 
-/** Latencies of one test with one more run, oldest first. A run without an answer is null. */
+/** What a test's sparkline shows: the first headline of its type, milliseconds for all but the path MTU. */
+function sparkMetric(result: Pick<WireResult, "type">): MetricName | undefined {
+  return isTestTypeName(result.type) ? testType(result.type).headline[0] : undefined;
+}
+
+/** Values of one test with one more run, oldest first. A run without an answer is null. */
 export function extendSpark(spark: readonly (number | null)[], result: WireResult): (number | null)[] {
-  if (!("ping_rtt_median" in result.metrics)) return [...spark];
-  const value = result.metrics.ping_rtt_median;
+  const metric = sparkMetric(result);
+  if (metric === undefined || !(metric in result.metrics)) return [...spark];
+  const value = result.metrics[metric];
   return [...spark, typeof value === "number" ? value : null].slice(-LIMITS.sparkPoints);
 }
 
-/** The sparkline of the test that the headline latency comes from: the slowest, or any when none answers. */
+/**
+ * The sparkline of the test that the headline latency comes from: the slowest ping, or any when none answers.
+ * A client without a ping shows its slowest other test.
+ */
 export function spark(latest: readonly WireResult[], sparks: Readonly<Record<string, (number | null)[]>>): (number | null)[] {
+  const pinged = (result: WireResult) => ("ping_rtt_median" in result.metrics ? 1 : 0);
   const latency = (result: WireResult) => {
-    const value = result.metrics.ping_rtt_median;
+    const metric = sparkMetric(result);
+    const value = metric === undefined ? null : result.metrics[metric];
     return typeof value === "number" ? value : -1;
   };
   const slowest = latest
     .filter((result) => result.test_id !== null && Object.hasOwn(sparks, result.test_id))
-    .sort((a, b) => latency(b) - latency(a))[0];
+    .sort((a, b) => pinged(b) - pinged(a) || latency(b) - latency(a))[0];
   return slowest?.test_id == null ? [] : (sparks[slowest.test_id] ?? []);
 }
