@@ -45,7 +45,8 @@ export function parameterOptions(type: TestTypeName): ParameterOption[] {
     const flag = kind === "boolean" ? `--${property.default === true ? "no-" : ""}${kebab(name)}` : `--${kebab(name)} <value>`;
     const choices = property.enum === undefined ? "" : `: ${property.enum.join(", ")}`;
     const preset = property.default === undefined || kind === "boolean" ? "" : ` (default ${String(property.default)})`;
-    return { name, flag, kind, description: `${property.description ?? name}${choices}${preset}` };
+    const off = kind === "boolean" && property.default === true ? "turn off: " : "";
+    return { name, flag, kind, description: `${off}${property.description ?? name}${choices}${preset}` };
   });
 }
 

@@ -56,8 +56,10 @@ export interface ToolOrder {
   /** From being asked to being killed, milliseconds; default 1000. */
   readonly grace_ms?: number;
   readonly signal?: AbortSignal;
-  /** Every whole line of standard output as it comes. */
-  readonly onLine?: (line: string) => void;
+  /** Every whole line of standard output as it comes; `signal` asks the running tool for something. */
+  readonly onLine?: (line: string, signal: (name: NodeJS.Signals) => void) => void;
+  /** Every whole line of standard error as it comes. */
+  readonly onErrorLine?: (line: string) => void;
 }
 
 export interface ToolRun {
@@ -179,12 +181,19 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
       running.delete(child);
       resolve(answer(code, startError));
     };
-    const lines = order.onLine === undefined ? undefined : lineReader(order.onLine);
+    const ask = (name: NodeJS.Signals) => {
+      if (child.exitCode === null && child.signalCode === null) killGroup(child, name);
+    };
+    const lines = order.onLine === undefined ? undefined : lineReader((line) => order.onLine?.(line, ask));
     child.stdout?.on("data", (chunk: Buffer) => {
       out.push(chunk);
       lines?.(chunk);
     });
-    child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
+    const errorLines = order.onErrorLine === undefined ? undefined : lineReader(order.onErrorLine);
+    child.stderr?.on("data", (chunk: Buffer) => {
+      err.push(chunk);
+      errorLines?.(chunk);
+    });
     child.once("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
     child.once("close", (code) => finish(code, null));
   });

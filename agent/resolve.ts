@@ -1,20 +1,34 @@
 // Finds the address to measure: literals, the hosts file, then DNS with a time limit of our own.
 // getaddrinfo only serves names DNS does not hold (single labels, mDNS): it blocks a shared thread for seconds when it fails.
+// Whatever a name leads to passes the destination grammar again, or a name could smuggle in what a literal may not be.
 import { lookup, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { checkHost } from "#contract/destination";
 import type { ErrorCode } from "#contract/result";
+import { round3 } from "./statistics.ts";
 
 const BUDGET_MS = 2000;
 const TRY_MS = 900;
+/** RFC 8305 3: how long the other family's answer is waited for once one family has addresses. */
+const RESOLUTION_DELAY_MS = 50;
 
 export type Family = 4 | 6;
+export type Via = "literal" | "hosts" | "dns" | "system";
 
-export type Resolution =
-  | { ok: true; address: string; family: Family; via: "literal" | "hosts" | "dns" | "system"; resolve_ms: number }
-  | { ok: false; code: ErrorCode; message: string; resolve_ms: number };
+export interface Unresolved {
+  readonly ok: false;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly resolve_ms: number;
+}
+
+export type Resolution = { ok: true; address: string; family: Family; via: Via; resolve_ms: number } | Unresolved;
+
+/** Every address of a name by family, in the order they were given; one of the lists may be empty, never both. */
+export type Addresses = { ok: true; v4: readonly string[]; v6: readonly string[]; via: Via; resolve_ms: number } | Unresolved;
 
 /** Where the hosts file is on this system. */
 function hostsFile(): string {
@@ -32,24 +46,25 @@ export function parseHosts(text: string, name: string): string[] {
   });
 }
 
-async function fromHosts(name: string, family: Family | undefined): Promise<string | undefined> {
+interface Reason {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+type Answer = { addresses: readonly string[] } | Reason;
+
+async function fromHosts(name: string): Promise<readonly string[]> {
   const text = await readFile(hostsFile(), "utf8").catch(() => "");
   const addresses = parseHosts(text, name);
   // RFC 6761 6.3: localhost is always this host, whatever the file forgot.
   if (name === "localhost" || name.endsWith(".localhost")) addresses.push("127.0.0.1", "::1");
-  return pick(addresses, family);
+  return [...new Set(addresses)];
 }
 
-/** The first address of the wanted family; IPv4 first where none is wanted. */
-function pick(addresses: readonly string[], family: Family | undefined): string | undefined {
-  const of = (version: Family) => addresses.find((address) => isIP(address) === version);
-  return family === undefined ? (of(4) ?? of(6)) : of(family);
-}
-
-type Answer = { address: string } | { code: ErrorCode; message: string };
+const ofFamily = (addresses: readonly string[], family: Family | undefined): readonly string[] =>
+  family === undefined ? addresses : addresses.filter((address) => isIP(address) === family);
 
 /** What a resolver's error means: the name is unknown, has no such address, or the resolver gave no answer. */
-export function classifyDnsError(error: unknown, name: string): { code: ErrorCode; message: string } {
+export function classifyDnsError(error: unknown, name: string): Reason {
   const code = (error as NodeJS.ErrnoException).code ?? "";
   switch (code) {
     case "ENOTFOUND":
@@ -64,30 +79,57 @@ export function classifyDnsError(error: unknown, name: string): { code: ErrorCod
   }
 }
 
+/** The addresses among these that may be measured, or why none may. */
+function permitted(addresses: readonly string[], name: string): Answer {
+  const checks = addresses.map((address) => ({ address, check: checkHost(address) }));
+  const good = checks.filter(({ check }) => check.ok).map(({ address }) => address);
+  const [bad] = checks;
+  if (good.length > 0 || bad === undefined || bad.check.ok) return { addresses: good };
+  return { code: "unsupported", message: `the name ${name} leads to ${bad.address}, which ${bad.check.message}` };
+}
+
 async function query(resolver: Resolver, name: string, family: Family): Promise<Answer> {
   try {
     const addresses = family === 4 ? await resolver.resolve4(name) : await resolver.resolve6(name);
-    const [address] = addresses;
-    return address === undefined ? classifyDnsError({ code: "ENODATA" }, name) : { address };
+    return addresses.length > 0 ? permitted(addresses, name) : classifyDnsError({ code: "ENODATA" }, name);
   } catch (error) {
     return classifyDnsError(error, name);
   }
 }
 
-async function fromDns(name: string, family: Family | undefined, signal: AbortSignal | undefined): Promise<Answer> {
+/** Addresses of both answers, or, with none of either kind, the answer that says more about the name. */
+function merge(fourth: Answer, sixth: Answer): Answer {
+  if ("addresses" in fourth) return { addresses: [...fourth.addresses, ...("addresses" in sixth ? sixth.addresses : [])] };
+  if ("addresses" in sixth) return sixth;
+  return fourth.code === "no_address" ? sixth : fourth;
+}
+
+/** How the two families' queries are joined: `first` is done when IPv4 has an address, `both` gives the slower one a moment. */
+type Wanted = Family | "first" | "both";
+
+async function askBoth(resolver: Resolver, name: string, wanted: "first" | "both"): Promise<Answer> {
+  const fourth = query(resolver, name, 4);
+  const sixth = query(resolver, name, 6);
+  if (wanted === "first") {
+    const four = await fourth;
+    return "addresses" in four ? four : merge(four, await sixth);
+  }
+  const quicker = await Promise.race([fourth, sixth]);
+  // Cancelling turns an answer that is still out into "no answer in time", which the other one outweighs.
+  const timer = "addresses" in quicker ? setTimeout(() => resolver.cancel(), RESOLUTION_DELAY_MS) : undefined;
+  const answer = merge(await fourth, await sixth);
+  clearTimeout(timer);
+  return answer;
+}
+
+async function fromDns(name: string, wanted: Wanted, signal: AbortSignal | undefined): Promise<Answer> {
+  if (signal?.aborted) return classifyDnsError({ code: "ECANCELLED" }, name);
   const resolver = new Resolver({ timeout: TRY_MS, tries: 2 });
   const cancel = () => resolver.cancel();
   const timer = setTimeout(cancel, BUDGET_MS);
   signal?.addEventListener("abort", cancel, { once: true });
   try {
-    if (family !== undefined) return await query(resolver, name, family);
-    const sixth = query(resolver, name, 6);
-    const fourth = await query(resolver, name, 4);
-    if ("address" in fourth) return fourth;
-    const other = await sixth;
-    if ("address" in other) return other;
-    // With no address of either kind, the answer that says more about the name wins.
-    return fourth.code === "no_address" ? other : fourth;
+    return typeof wanted === "number" ? await query(resolver, name, wanted) : await askBoth(resolver, name, wanted);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", cancel);
@@ -95,40 +137,97 @@ async function fromDns(name: string, family: Family | undefined, signal: AbortSi
   }
 }
 
-let systemQueue: Promise<unknown> = Promise.resolve();
-
-/** getaddrinfo, one at a time, so that dead names cannot fill the thread pool (nodejs/node #8436). */
-async function fromSystem(name: string, family: Family | undefined): Promise<string | undefined> {
-  const turn = systemQueue.then(async () => {
-    const addresses = await lookup(name, { all: true, family: family ?? 0 }).catch(() => []);
-    return pick(
-      addresses.map(({ address }) => address),
-      family,
-    );
-  });
-  systemQueue = turn;
-  const limit = new Promise<undefined>((resolve) => setTimeout(resolve, BUDGET_MS, undefined).unref());
-  return Promise.race([turn, limit]);
+/** What getaddrinfo said and how long it took once it was its turn, milliseconds. */
+export interface SystemAnswer {
+  readonly addresses: readonly string[];
+  /** Its error code (ENOTFOUND, EAI_AGAIN, …), null when it answered. */
+  readonly error: string | null;
+  readonly took_ms: number;
 }
 
-/** Resolves a host that passed the destination grammar. Takes at most about two seconds, four for single labels. */
+let systemQueue: Promise<unknown> = Promise.resolve();
+
+/**
+ * getaddrinfo, one at a time, so that dead names cannot fill the thread pool (nodejs/node #8436).
+ * Undefined when it has not answered when the signal aborts; it cannot be called off, only no longer waited for.
+ */
+export function systemLookup(name: string, family: Family | undefined, signal: AbortSignal): Promise<SystemAnswer | undefined> {
+  const turn = systemQueue.then(async (): Promise<SystemAnswer | undefined> => {
+    if (signal.aborted) return undefined;
+    const start = performance.now();
+    const took = () => round3(performance.now() - start);
+    try {
+      const found = await lookup(name, { all: true, family: family ?? 0 });
+      return { addresses: found.map(({ address }) => address), error: null, took_ms: took() };
+    } catch (error) {
+      return { addresses: [], error: (error as NodeJS.ErrnoException).code ?? String(error), took_ms: took() };
+    }
+  });
+  systemQueue = turn;
+  return orAborted(turn, signal);
+}
+
+/** The promise's value, or undefined as soon as the signal aborts. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve, reject) => {
+    const abort = () => resolve(undefined);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+async function fromSystem(name: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
+  const limit = AbortSignal.timeout(BUDGET_MS);
+  const answer = await systemLookup(name, undefined, signal === undefined ? limit : AbortSignal.any([signal, limit]));
+  return answer?.addresses ?? [];
+}
+
+/** Addresses of a name from the hosts file, DNS or the system, in that order; the first that has any wins. */
+async function find(name: string, wanted: Wanted, signal: AbortSignal | undefined): Promise<(Answer & { via: Via }) | Reason> {
+  const family = typeof wanted === "number" ? wanted : undefined;
+  const local = ofFamily(await fromHosts(name), family);
+  if (local.length > 0) return { ...permitted(local, name), via: "hosts" };
+  const answer = await fromDns(name, wanted, signal);
+  if ("addresses" in answer) return { ...answer, via: "dns" };
+  if (answer.code !== "unsupported" && (!name.includes(".") || name.endsWith(".local"))) {
+    const others = ofFamily(await fromSystem(name, signal), family);
+    if (others.length > 0) return { ...permitted(others, name), via: "system" };
+  }
+  return answer;
+}
+
+/**
+ * Resolves a host that passed the destination grammar to the address to measure, IPv4 first where no family is asked for.
+ * Takes at most about two seconds, four for single labels, and ends within milliseconds of the signal. An address that could
+ * not be a destination itself (multicast, broadcast, unspecified, cloud metadata) is refused with code `unsupported`.
+ */
 export async function resolveHost(host: string, family?: Family, signal?: AbortSignal): Promise<Resolution> {
   const start = performance.now();
-  const found = (address: string, via: "literal" | "hosts" | "dns" | "system"): Resolution => ({
+  if (isIP(host) !== 0) return { ok: true, address: host, family: isIP(host) === 6 ? 6 : 4, via: "literal", resolve_ms: 0 };
+  const found = await find(host, family ?? "first", signal);
+  const resolve_ms = round3(performance.now() - start);
+  if (!("addresses" in found)) return { ok: false, code: found.code, message: found.message, resolve_ms };
+  const address = found.addresses.find((each) => isIP(each) === 4) ?? found.addresses[0];
+  if (address === undefined) return { ok: false, ...classifyDnsError({ code: "ENODATA" }, host), resolve_ms };
+  return { ok: true, address, family: isIP(address) === 6 ? 6 : 4, via: found.via, resolve_ms };
+}
+
+/**
+ * Every address of a host by family, for those who try several (RFC 8305). Refusals and time limits as `resolveHost`; once one
+ * family has answered, the other is waited for 50 ms.
+ */
+export async function resolveBoth(host: string, signal?: AbortSignal): Promise<Addresses> {
+  const start = performance.now();
+  const split = (addresses: readonly string[], via: Via): Addresses => ({
     ok: true,
-    address,
-    family: isIP(address) === 6 ? 6 : 4,
+    v4: ofFamily(addresses, 4),
+    v6: ofFamily(addresses, 6),
     via,
-    resolve_ms: via === "literal" ? 0 : Math.round((performance.now() - start) * 1000) / 1000,
+    resolve_ms: via === "literal" ? 0 : round3(performance.now() - start),
   });
-  if (isIP(host) !== 0) return found(host, "literal");
-  const local = await fromHosts(host, family);
-  if (local !== undefined) return found(local, "hosts");
-  const answer = await fromDns(host, family, signal);
-  if ("address" in answer) return found(answer.address, "dns");
-  if (!host.includes(".") || host.endsWith(".local")) {
-    const address = await fromSystem(host, family);
-    if (address !== undefined) return found(address, "system");
-  }
-  return { ok: false, ...answer, resolve_ms: Math.round((performance.now() - start) * 1000) / 1000 };
+  if (isIP(host) !== 0) return split([host], "literal");
+  const found = await find(host, "both", signal);
+  if ("addresses" in found) return split(found.addresses, found.via);
+  return { ok: false, code: found.code, message: found.message, resolve_ms: round3(performance.now() - start) };
 }

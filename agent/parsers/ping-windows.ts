@@ -1,5 +1,7 @@
 // Reads the JSON lines that our PowerShell script prints. ping.exe itself is never read: every language prints other words.
-import type { IcmpError, PingIcmpError, PingOutput, PingReply } from "./ping.ts";
+import { isIP } from "node:net";
+import type { PingOutput } from "./ping.ts";
+import type { IcmpError, PingIcmpError, PingReply } from "./ping-line.ts";
 
 /** System.Net.NetworkInformation.IPStatus, as Microsoft documents it; names are the same in every language. */
 const STATUS: Readonly<Record<string, IcmpError>> = {
@@ -21,26 +23,30 @@ const STATUS: Readonly<Record<string, IcmpError>> = {
 interface Line {
   index: number;
   status: string;
-  rtt: number;
+  rtt: number | undefined;
   ttl: number;
   from: string;
   bytes: number;
 }
+
+/** A whole number from 0 to `most`; anything else is no number of ours. */
+const whole = (part: unknown, most: number): number | undefined =>
+  typeof part === "number" && Number.isInteger(part) && part >= 0 && part <= most ? part : undefined;
 
 function readLine(text: string): Line | undefined {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null) return undefined;
     const { index, status, rtt, ttl, from, bytes } = value as Record<string, unknown>;
-    if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || typeof status !== "string") return undefined;
-    const count = (part: unknown) => (typeof part === "number" && part >= 0 ? part : 0);
+    const place = whole(index, 65_535);
+    if (place === undefined || typeof status !== "string") return undefined;
     return {
-      index,
+      index: place,
       status,
-      rtt: typeof rtt === "number" && rtt >= 0 ? rtt : Number.NaN,
-      ttl: count(ttl),
-      from: String(from ?? ""),
-      bytes: count(bytes),
+      rtt: whole(rtt, 3_600_000),
+      ttl: whole(ttl, 255) ?? 0,
+      from: typeof from === "string" && isIP(from) !== 0 ? from : "",
+      bytes: whole(bytes, 65_535) ?? 0,
     };
   } catch {
     return undefined;
@@ -51,23 +57,17 @@ function readLine(text: string): Line | undefined {
 export function parsePingWindows(stdout: string): PingOutput {
   const texts = stdout.split("\n").slice(0, -1);
   const lines = texts.map(readLine).filter((line) => line !== undefined);
-  const replies: PingReply[] = lines
-    .filter((line) => line.status === "Success" && Number.isFinite(line.rtt))
-    .map((line) => ({
-      index: line.index,
-      bytes: line.bytes + 8,
-      from: line.from,
-      ttl: line.ttl > 0 ? line.ttl : null,
-      rtt: line.rtt,
-      duplicate: false,
-      truncated: false,
-      damaged: false,
-    }));
+  const replies = lines.flatMap((line): PingReply[] => {
+    if (line.status !== "Success" || line.rtt === undefined) return [];
+    const { index, from, rtt } = line;
+    const ttl = line.ttl > 0 ? line.ttl : null;
+    return [{ index, bytes: line.bytes + 8, from, ttl, rtt, step: 1, duplicate: false, truncated: false, damaged: false }];
+  });
   const errors: PingIcmpError[] = lines.flatMap(({ index, status, from }) => {
     const kind = STATUS[status];
     return kind === undefined ? [] : [{ index, from: from === "" ? null : from, kind, mtu: null }];
   });
   const sent = texts.map((text) => /^\{"sent": ?(\d{1,6})\}\r?$/.exec(text)?.[1]).find((count) => count !== undefined);
   const summary = sent === undefined ? null : { sent: Number(sent), received: replies.length, duplicates: 0, rtt: null };
-  return { replies, errors, summary };
+  return { replies, errors, altered: 0, summary };
 }

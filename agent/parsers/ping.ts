@@ -1,43 +1,5 @@
-// Reads what ping prints: iputils, BusyBox, GNU inetutils and the BSD ping of macOS. Text in, facts out; nothing is guessed.
-
-/** What an ICMP error says, by RFC 792, 1122 and 4443. */
-export type IcmpError =
-  | "net_unreachable"
-  | "host_unreachable"
-  | "protocol_unreachable"
-  | "port_unreachable"
-  | "frag_needed"
-  | "source_route_failed"
-  | "net_prohibited"
-  | "host_prohibited"
-  | "filtered"
-  | "ttl_exceeded"
-  | "other";
-
-export interface PingReply {
-  /** Place of the request in the run, from 0. */
-  readonly index: number;
-  /** Bytes of the ICMP message, header included. */
-  readonly bytes: number;
-  readonly from: string;
-  readonly ttl: number | null;
-  /** Milliseconds; null when the payload is too small to carry a time stamp. */
-  readonly rtt: number | null;
-  readonly duplicate: boolean;
-  readonly truncated: boolean;
-  /** The checksum or the content was wrong. */
-  readonly damaged: boolean;
-}
-
-export interface PingIcmpError {
-  /** null when the line names no request. */
-  readonly index: number | null;
-  /** The router or host that sent it; null when this host's own kernel refused to send. */
-  readonly from: string | null;
-  readonly kind: IcmpError;
-  /** Next hop's MTU, bytes, where the error names one. */
-  readonly mtu: number | null;
-}
+// Reads what a whole run of ping printed. Text in, facts out; nothing is guessed.
+import { type PingIcmpError, PingLines, type PingReply } from "./ping-line.ts";
 
 /** Milliseconds. */
 export interface PingRoundTrips {
@@ -55,102 +17,55 @@ export interface PingSummary {
   readonly rtt: PingRoundTrips | null;
 }
 
+/** The statistics so far, which iputils prints when it gets a SIGQUIT. Milliseconds, to the microsecond. */
+export interface PingSnapshot {
+  /** Replies so far, without duplicates. */
+  readonly received: number;
+  readonly min: number;
+  readonly mean: number;
+  /** Moving average with weight 1/8 for the newest. */
+  readonly ewma: number;
+  readonly max: number;
+}
+
 export interface PingOutput {
   /** In order of arrival. */
   readonly replies: readonly PingReply[];
   readonly errors: readonly PingIcmpError[];
+  /** Replies whose data was not what the request carried. */
+  readonly altered: number;
   /** null when the tool was killed before its summary. */
   readonly summary: PingSummary | null;
+  /** Only where the tool was asked for them. */
+  readonly snapshots?: readonly PingSnapshot[];
 }
 
-// `64 bytes from 10.0.0.1: icmp_seq=1 ttl=62 time=20.2 ms (DUP!)`, with -D a time in front, `seq=` in BusyBox, and on macOS
-// IPv6 `16 bytes from fd00::1, icmp_seq=0 hlim=62 time=20.2 ms`.
-const REPLY =
-  /^(?:\[\d+\.\d+\] )?(\d{1,6}) bytes from (\S+(?: \([^)]*\))?)[:,] (?:icmp_)?seq=(\d{1,6})(?: (?:ttl|hlim)=(\d{1,3}))?(?: time=(\d{1,9}(?:\.\d{1,6})?) ms)?((?: \([A-Z !]+\)| \(truncated\)| DUP!)*)$/i;
-// `From 10.0.0.9 icmp_seq=1 Destination Host Unreachable`; other pings: `92 bytes from 10.0.0.9: Destination Host Unreachable`.
-const ERROR = /^From (\S+?):?(?: \([^)]*\))? icmp_seq=(\d{1,6}) (.+)$/;
-const BSD_ERROR = /^\d{1,6} bytes from ([^\s:]+(?::[^\s:]*)*)(?: \([^)]*\))?: ([A-Z][A-Za-z ,:()=\d]+)$/;
 const COUNTS =
   /^(\d{1,6}) packets transmitted, (\d{1,6}) (?:packets )?received(?:, \+?(\d{1,6}) duplicates)?(?:, \+\d{1,6} \w+)*, [\d.]+% packet loss/;
-const RTTS = /^(?:rtt|round-trip) min\/avg\/max(?:\/(?:mdev|stddev|std-dev))? = ([\d.]+)\/([\d.]+)\/([\d.]+)(?:\/([\d.]+))? ms/;
-const LOCAL_TOO_LONG = /message too long(?:, mtu[=:] ?(\d{1,6}))?/i;
-
-const KINDS: readonly (readonly [RegExp, IcmpError])[] = [
-  [/^frag(mentation)? needed|^packet too big/i, "frag_needed"],
-  [/time to live exceeded|^time exceeded|hop limit/i, "ttl_exceeded"],
-  [/packet filtered|communication (administratively )?prohibited|administratively|policy fail|reject route/i, "filtered"],
-  [/net(work)? prohibited|net access denied/i, "net_prohibited"],
-  [/host prohibited|host access denied/i, "host_prohibited"],
-  [/port unreachable/i, "port_unreachable"],
-  [/protocol unreachable/i, "protocol_unreachable"],
-  [/source route failed/i, "source_route_failed"],
-  [/net(work)? (unreachable|unknown)|no route/i, "net_unreachable"],
-  [/host (unreachable|unknown)|address unreachable|beyond scope/i, "host_unreachable"],
-  [/unreachable/i, "other"],
-];
-
-/** The class of an ICMP error by its words (LC_ALL=C), or undefined when the line is no error. */
-export function icmpErrorOf(words: string): IcmpError | undefined {
-  return KINDS.find(([pattern]) => pattern.test(words))?.[1];
-}
-
-/** iputils counts requests from 1, everybody else from 0. */
-function firstSequence(lines: readonly string[]): 0 | 1 {
-  const header = lines.find((line) => /^PING /.test(line)) ?? "";
-  return /bytes of data\.$/.test(header) || /^PING \S+ ?\(.*\)(?: from .*)? \d+ data bytes$/.test(header) ? 1 : 0;
-}
-
-function readReply(line: string, base: number): PingReply | undefined {
-  const match = REPLY.exec(line);
-  if (match === null) return undefined;
-  const [, bytes, from = "", sequence, ttl, time, remarks = ""] = match;
-  const index = Number(sequence) - base;
-  if (index < 0) return undefined;
-  return {
-    index,
-    bytes: Number(bytes),
-    from: /\(([^)]+)\)$/.exec(from)?.[1] ?? from,
-    ttl: ttl === undefined ? null : Number(ttl),
-    rtt: time === undefined ? null : Number(time),
-    duplicate: /DUP!/i.test(remarks),
-    truncated: /truncated/i.test(remarks),
-    damaged: /BAD CHECKSUM|wrong data/i.test(remarks),
-  };
-}
-
-function readError(line: string, base: number): PingIcmpError | undefined {
-  const own = LOCAL_TOO_LONG.exec(line);
-  if (own !== null && /local error|sendto|sendmsg/i.test(line)) {
-    return { index: null, from: null, kind: "frag_needed", mtu: own[1] === undefined ? null : Number(own[1]) };
-  }
-  const match = ERROR.exec(line);
-  const bsd = match === null ? BSD_ERROR.exec(line) : null;
-  const words = match?.[3] ?? bsd?.[2];
-  const kind = words === undefined ? undefined : icmpErrorOf(words);
-  if (words === undefined || kind === undefined) return undefined;
-  const mtu = /mtu ?[=:]? ?(\d{1,6})/i.exec(words)?.[1];
-  const index = match === null ? null : Number(match[2]) - base;
-  return {
-    index: index !== null && index < 0 ? null : index,
-    from: match?.[1] ?? bsd?.[1] ?? null,
-    kind,
-    mtu: mtu ? Number(mtu) : null,
-  };
-}
+const RTTS =
+  /^(?:rtt|round-trip) min\/avg\/max(?:\/(?:mdev|stddev|std-dev))? = (\d{1,9}\.\d+)\/(\d{1,9}\.\d+)\/(\d{1,9}\.\d+)(?:\/(\d{1,9}\.\d+))? ms/;
+const SNAPSHOT =
+  /^\r?(\d{1,6})\/\d{1,6} packets, \d{1,3}% loss, min\/avg\/ewma\/max = (\d{1,9}\.\d{3})\/(\d{1,9}\.\d{3})\/(\d{1,9}\.\d{3})\/(\d{1,9}\.\d{3}) ms$/;
 
 function readSummary(lines: readonly string[]): PingSummary | null {
   const counts = lines.map((line) => COUNTS.exec(line)).find((match) => match !== null);
   if (counts === undefined) return null;
   const times = lines.map((line) => RTTS.exec(line)).find((match) => match !== null);
   const [min, mean, max] = (times?.slice(1, 4) ?? []).map(Number);
-  const stddev = times?.[4] === undefined ? null : Number(times[4]);
   const sane = min !== undefined && mean !== undefined && max !== undefined && min <= mean && mean <= max;
   return {
     sent: Number(counts[1]),
     received: Number(counts[2]),
     duplicates: Number(counts[3] ?? 0),
-    rtt: sane ? { min, mean, max, stddev: stddev !== null && Number.isFinite(stddev) ? stddev : null } : null,
+    rtt: sane ? { min, mean, max, stddev: times?.[4] === undefined ? null : Number(times[4]) } : null,
   };
+}
+
+function readSnapshot(line: string): PingSnapshot | undefined {
+  const match = SNAPSHOT.exec(line);
+  if (match === null) return undefined;
+  const [received = 0, min = 0, mean = 0, ewma = 0, max = 0] = match.slice(1).map(Number);
+  return { received, min, mean, ewma, max };
 }
 
 /**
@@ -159,10 +74,17 @@ function readSummary(lines: readonly string[]): PingSummary | null {
  */
 export function parsePing(stdout: string, stderr = ""): PingOutput {
   const lines = completeLines(stdout);
-  const base = firstSequence(lines);
-  const replies = lines.map((line) => readReply(line, base)).filter((reply) => reply !== undefined);
-  const errors = [...lines, ...completeLines(stderr)].map((line) => readError(line, base)).filter((error) => error !== undefined);
-  return { replies, errors, summary: readSummary(lines) };
+  const complaints = completeLines(stderr);
+  const reader = new PingLines();
+  const events = [...lines, ...complaints].map((line) => reader.read(line)).filter((event) => event !== undefined);
+  const snapshots = complaints.map(readSnapshot).filter((snapshot) => snapshot !== undefined);
+  return {
+    replies: events.flatMap((event) => (event.type === "reply" ? [event.reply] : [])),
+    errors: events.flatMap((event) => (event.type === "error" ? [event.error] : [])),
+    altered: events.filter((event) => event.type === "altered").length,
+    summary: readSummary(lines),
+    ...(snapshots.length > 0 ? { snapshots } : {}),
+  };
 }
 
 function completeLines(text: string): string[] {
@@ -170,6 +92,19 @@ function completeLines(text: string): string[] {
     .split("\n")
     .slice(0, -1)
     .map((line) => line.replace(/\r$/, ""));
+}
+
+/** What a ping complained about, without the statistics it was asked for. */
+export function complaintText(stderr: string): string {
+  return (
+    completeLines(stderr.endsWith("\n") ? stderr : `${stderr}\n`)
+      .filter((line) => line.trim() !== "" && !SNAPSHOT.test(line))
+      // Every line starts with the tool's own name.
+      .map((line) => line.replace(/^\S*ping6?: /, ""))
+      .slice(0, 3)
+      .join("; ")
+      .slice(0, 300)
+  );
 }
 
 /** What a run that printed no measurement complained about. */

@@ -1,13 +1,21 @@
 // ping on Linux: iputils everywhere, BusyBox on small systems, GNU inetutils on some.
-import { existsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { isIP } from "node:net";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { findTool, runTool } from "../exec.ts";
 import { parsePing } from "../parsers/ping.ts";
 import { type PingAdapter, type PingCommand, type PingRequest, type PingTool, seconds } from "./ping-tool.ts";
 
 /** First release whose -W takes fractions of a second. */
 const FRACTIONAL_WAIT = 20200821;
+/** First release that prints whole microseconds, with -3. */
+const PRECISE = 20240905;
+
+/** Release of iputils as a date, or undefined where it does not say. */
+function releaseOf(tool: PingTool): number | undefined {
+  const digits = /\d{8}/.exec(tool.version)?.[0];
+  return digits === undefined ? undefined : Number(digits);
+}
 
 /** Names the tool by what `ping -V` prints, on whichever stream. */
 export function readPingVersion(file: string, text: string): PingTool | undefined {
@@ -22,28 +30,59 @@ export function readPingVersion(file: string, text: string): PingTool | undefine
 }
 
 /** The tool found last, so that a run costs one child and not two. */
-let known: { tool: PingTool; changed: number } | undefined;
+let known: { tool: PingTool; file: string; changed: number } | undefined;
+
+/** Whether only root or this user may put a program there. */
+function isGuarded(path: string): boolean {
+  try {
+    const { uid, mode } = statSync(path);
+    return (uid === 0 || uid === process.getuid?.()) && (mode & 0o022) === 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Further pings by the PATH. The system's own may not even start where its file asks for a capability this process may not
+ * have; a copy without that needs none, where the kernel lets everybody ping (net.ipv4.ping_group_range).
+ */
+function otherPings(first: string): string[] {
+  const dirs = (process.env.PATH ?? "").split(delimiter).filter((dir) => isAbsolute(dir) && isGuarded(dir));
+  const real = realpathSync(first);
+  return dirs.map((dir) => join(dir, "ping")).filter((file) => isGuarded(file) && realpathSync(file) !== real);
+}
+
+/** The tool, or undefined when it may not start. */
+async function identify(file: string): Promise<PingTool | undefined> {
+  const run = await runTool({ file, args: ["-V"], timeout_ms: 2000 });
+  if (run.startError !== null) return undefined;
+  // An unknown ping is tried as the commonest one; its output decides whether it was understood.
+  return readPingVersion(file, run.stdout + run.stderr) ?? { dialect: "iputils", file, version: "unknown" };
+}
 
 async function find(): Promise<PingTool | undefined> {
   const file = findTool("ping");
   if (file === undefined) return undefined;
   const changed = statSync(file).mtimeMs;
-  if (known?.tool.file === file && known.changed === changed) return known.tool;
-  const run = await runTool({ file, args: ["-V"], timeout_ms: 2000 });
-  // An unknown ping is tried as the commonest one; its output decides whether it was understood.
-  const tool = readPingVersion(file, run.stdout + run.stderr) ?? { dialect: "iputils", file, version: "unknown" };
-  known = { tool, changed };
+  if (known?.file === file && known.changed === changed) return known.tool;
+  let tool = await identify(file);
+  for (const other of tool === undefined ? otherPings(file) : []) tool ??= await identify(other);
+  // Without one that starts, the run with the system's own says why.
+  if (tool === undefined) return { dialect: "iputils", file, version: "unknown" };
+  known = { tool, file, changed };
   return tool;
 }
 
 function iputils(tool: PingTool, request: PingRequest): PingCommand {
-  const release = Number(/\d{8}/.exec(tool.version)?.[0] ?? FRACTIONAL_WAIT);
+  const release = releaseOf(tool) ?? FRACTIONAL_WAIT;
   const wait = release >= FRACTIONAL_WAIT ? request.timeout : Math.ceil(request.timeout);
   const args = ["-n", "-c", String(request.count), "-i", seconds(request.interval), "-W", seconds(wait)];
   args.push("-s", String(request.packet_size));
   // The DS field is the upper six bits of the old TOS byte (RFC 2474).
   if (request.dscp !== undefined) args.push("-Q", String(request.dscp << 2));
   if (request.df === true) args.push("-M", "do");
+  if (release >= PRECISE) args.push("-3");
+  if (request.outstanding === true) args.push("-O");
   return { file: tool.file, args: [...args, "--", request.address] };
 }
 
@@ -77,6 +116,9 @@ export const pingLinux: PingAdapter = {
   find,
   command: linuxPingCommand,
   parse: (run) => parsePing(run.stdout, run.stderr),
-  // The request carries its send time, a struct timeval, in its first 16 payload bytes.
-  untimedBelow: 16,
+  // ping(8) of iputils: SIGQUIT prints the statistics so far and the run goes on. To a ping of unknown make it may be the end.
+  snapshotSignal: (tool) => {
+    const release = tool.dialect === "iputils" ? releaseOf(tool) : undefined;
+    return release !== undefined && release < PRECISE ? "SIGQUIT" : undefined;
+  },
 };

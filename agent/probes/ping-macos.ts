@@ -31,5 +31,4 @@ export const pingMacos: PingAdapter = {
   find,
   command: macosPingCommand,
   parse: (run) => parsePing(run.stdout, run.stderr),
-  untimedBelow: 16,
 };

@@ -1,7 +1,9 @@
 // From the replies of one run to its metrics. Pure.
 import { metricsOf, type Reason } from "#contract/metrics";
-import type { PingOutput, PingReply, PingRoundTrips } from "../parsers/ping.ts";
+import type { PingOutput, PingRoundTrips, PingSummary } from "../parsers/ping.ts";
+import type { IcmpError, PingIcmpError, PingReply } from "../parsers/ping-line.ts";
 import * as statistics from "../statistics.ts";
+import { sharpen } from "./ping-times.ts";
 import { MetricSheet } from "./probe.ts";
 
 const { round3 } = statistics;
@@ -23,13 +25,28 @@ export interface PingReading {
   readonly duplicates: number;
   readonly reordered: number;
   readonly late: number;
+  /** Replies with a wrong checksum or other data than was sent. */
+  readonly damaged: number;
+  readonly truncated: number;
   /** Replies in time whose round trip the tool did not print. */
   readonly untimed: number;
-  readonly ttl: number | null;
-  readonly icmpErrors: Readonly<Record<string, number>>;
+  /** TTL of the replies in time and how often each was seen, commonest first. */
+  readonly ttls: readonly (readonly [ttl: number, count: number])[];
+  /** ICMP errors by class and sender, commonest first. */
+  readonly icmp: readonly IcmpTally[];
   readonly flags: readonly string[];
   /** The tool's own summary in microseconds, where it describes exactly our samples. */
   readonly exact: PingRoundTrips | null;
+  /** No round trip is further off than this, ms; null without any. */
+  readonly resolution: number | null;
+}
+
+export interface IcmpTally {
+  readonly kind: IcmpError;
+  /** null: this host's own kernel. */
+  readonly from: string | null;
+  readonly mtu: number | null;
+  readonly count: number;
 }
 
 /** Replies that count: the first undamaged one to each request that was sent. */
@@ -42,6 +59,29 @@ function firstReplies(output: PingOutput, sent: number): PingReply[] {
   });
 }
 
+interface Timed {
+  /** Milliseconds by reply. */
+  readonly times: ReadonlyMap<PingReply, number>;
+  readonly resolution: number | null;
+  readonly sharp: boolean;
+}
+
+/** Round trips as exactly as the output allows: sharpened by the summary where it speaks of just these lines, else as printed. */
+function timesOf(output: PingOutput, summary: PingSummary): Timed {
+  const counted = output.replies.filter((reply) => !reply.damaged);
+  const printed = counted.flatMap((reply) =>
+    reply.rtt === null || reply.step === null ? [] : [{ reply, rtt: reply.rtt, step: reply.step }],
+  );
+  const duplicates = counted.filter((reply) => reply.duplicate).length;
+  const whole = printed.length === counted.length && counted.length === summary.received + summary.duplicates;
+  // A snapshot counts no duplicates: with any, it does not say after which line it came.
+  const snapshots = duplicates === 0 ? (output.snapshots ?? []) : [];
+  const sharp = whole && summary.rtt !== null ? sharpen(printed, summary.rtt, snapshots) : undefined;
+  const times = new Map(printed.map(({ reply, rtt }, i) => [reply, sharp?.times[i] ?? rtt]));
+  const coarsest = printed.length === 0 ? null : Math.max(...printed.map(({ step }) => step));
+  return { times, resolution: sharp?.resolution ?? coarsest, sharp: sharp !== undefined };
+}
+
 /**
  * Facts of a run, or undefined when the output contradicts itself or has no summary: then nothing may be said about loss.
  */
@@ -50,18 +90,15 @@ export function readPing(output: PingOutput, conditions: PingConditions, count: 
   if (summary === null || summary.sent > count || summary.received > summary.sent) return undefined;
   const replies = firstReplies(output, summary.sent);
   if (replies.length !== summary.received) return undefined;
+  const { times, resolution, sharp } = timesOf(output, summary);
   const limit = conditions.timeout * 1000;
-  const inTime = replies.filter((reply) => reply.rtt === null || reply.rtt <= limit);
+  const inTime = replies.filter((reply) => (times.get(reply) ?? 0) <= limit);
   const duplicates = output.replies.filter((reply) => reply.duplicate).length;
-  const times = inTime.map((reply) => reply.rtt).filter((rtt) => rtt !== null);
-  // The summary is in microseconds, over every reply: it describes our samples only if it counted exactly them.
-  const whole = duplicates === 0 && inTime.length === replies.length && times.length === replies.length;
-  const exact = whole && times.length > 0 && summaryFits(summary.rtt, times) ? summary.rtt : null;
   const rtts: (number | null)[] = new Array(summary.sent).fill(null);
   const answered: boolean[] = new Array(summary.sent).fill(false);
-  for (const { index, rtt } of inTime) {
-    answered[index] = true;
-    rtts[index] = rtt === null || exact === null ? rtt : Math.min(Math.max(rtt, exact.min), exact.max);
+  for (const reply of inTime) {
+    answered[reply.index] = true;
+    rtts[reply.index] = roundedOrNull(times.get(reply));
   }
   return {
     sent: summary.sent,
@@ -70,36 +107,41 @@ export function readPing(output: PingOutput, conditions: PingConditions, count: 
     duplicates,
     reordered: statistics.reordered(replies.map((reply) => reply.index)),
     late: replies.length - inTime.length,
-    untimed: inTime.length - times.length,
-    ttl: commonest(inTime.map((reply) => reply.ttl).filter((ttl) => ttl !== null)),
-    icmpErrors: countKinds(output),
-    flags: flagsOf(replies, conditions.packet_size),
-    exact,
+    damaged: output.altered + output.replies.filter((reply) => reply.damaged).length,
+    truncated: output.replies.filter((reply) => reply.truncated).length,
+    untimed: inTime.filter((reply) => !times.has(reply)).length,
+    ttls: tally(inTime.map((reply) => reply.ttl).filter((ttl) => ttl !== null)),
+    icmp: tallyErrors(output.errors),
+    flags: flagsOf(output, replies, conditions.packet_size),
+    // The summary is over every reply: it describes our samples only if it counted exactly them.
+    exact: sharp && duplicates === 0 && inTime.length === replies.length ? summary.rtt : null,
+    resolution,
   };
 }
 
-/** Whether the summary's minimum and maximum are the lines' own before they were cut to three digits. */
-function summaryFits(rtt: PingRoundTrips | null, times: readonly number[]): boolean {
-  if (rtt === null) return false;
-  const near = (exact: number, printed: number) => Math.abs(exact - printed) <= (exact >= 99 ? 1 : exact >= 9.9 ? 0.1 : 0.01);
-  return near(rtt.min, Math.min(...times)) && near(rtt.max, Math.max(...times));
-}
+const roundedOrNull = (value: number | undefined): number | null => (value === undefined ? null : round3(value));
 
-function commonest(values: readonly number[]): number | null {
+/** Distinct values with their counts, commonest first. */
+function tally(values: readonly number[]): [number, number][] {
   const counts = new Map<number, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? null;
+  return [...counts].sort((a, b) => b[1] - a[1]);
 }
 
-function countKinds(output: PingOutput): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { kind } of output.errors) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
+function tallyErrors(errors: readonly PingIcmpError[]): IcmpTally[] {
+  const tallies = new Map<string, IcmpTally>();
+  for (const { kind, from, mtu } of errors) {
+    const key = `${kind} ${from}`;
+    const known = tallies.get(key);
+    tallies.set(key, { kind, from, mtu: mtu ?? known?.mtu ?? null, count: (known?.count ?? 0) + 1 });
+  }
+  return [...tallies.values()].sort((a, b) => b.count - a.count);
 }
 
-function flagsOf(replies: readonly PingReply[], packetSize: number): string[] {
+function flagsOf(output: PingOutput, replies: readonly PingReply[], packetSize: number): string[] {
   const flags: string[] = [];
   if (replies.some((reply) => reply.truncated || reply.bytes !== packetSize + 8)) flags.push("reply_size_differs");
+  if (output.altered > 0) flags.push("reply_data_differs");
   return flags;
 }
 
@@ -120,15 +162,24 @@ export function pingMetrics(reading: PingReading, conditions: PingConditions, si
   sheet.set("ping_loss_ci_high", interval && round3(interval.high), "too_few_samples");
   setRoundTrips(sheet, reading, silence);
   setBursts(sheet, reading);
-  const kinds = Object.keys(reading.icmpErrors);
-  sheet.set("ping_icmp_error", kinds[0], "not_applicable");
-  sheet.set("ping_ttl", reading.ttl, received === 0 ? silence : "unsupported");
+  sheet.set("ping_damaged", reading.damaged, "not_applicable");
+  sheet.set("ping_truncated", reading.truncated, "not_applicable");
+  sheet.set("ping_icmp_error", reading.icmp[0]?.kind, "not_applicable");
+  setTtl(sheet, reading, received === 0 ? silence : "unsupported");
   sheet.set("ping_size", conditions.packet_size, "not_applicable");
   sheet.set("ping_dscp", conditions.dscp ?? 0, "not_applicable");
   sheet.set("ping_family", conditions.family, "not_applicable");
   sheet.set("ping_method", "icmp", "not_applicable");
-  sheet.fill(metricsOf("ping"), "unsupported");
+  // What is left are the figures of the TCP fallback.
+  sheet.fill(metricsOf("ping"), "not_applicable");
   return sheet;
+}
+
+/** Replies with another TTL came another way back, or from another host behind the address. */
+function setTtl(sheet: MetricSheet, reading: PingReading, none: Reason): void {
+  const seen = reading.ttls.reduce((sum, [, count]) => sum + count, 0);
+  sheet.set("ping_ttl", reading.ttls[0]?.[0], none);
+  sheet.set("ping_ttl_changed", seen < 2 ? undefined : reading.ttls.length > 1, seen === 0 ? none : "too_few_samples");
 }
 
 function setRoundTrips(sheet: MetricSheet, reading: PingReading, silence: Reason): void {

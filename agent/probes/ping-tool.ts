@@ -22,6 +22,8 @@ export interface PingRequest {
   readonly packet_size: number;
   readonly dscp?: number | undefined;
   readonly df?: boolean | undefined;
+  /** Somebody watches: the tool should say at once what is not answered yet, where it can. */
+  readonly outstanding?: boolean | undefined;
 }
 
 export type PingCommand = { readonly file: string; readonly args: readonly string[] } | { readonly unsupported: string };
@@ -31,8 +33,8 @@ export interface PingAdapter {
   find(): Promise<PingTool | undefined>;
   command(tool: PingTool, request: PingRequest): PingCommand;
   parse(run: ToolRun): PingOutput;
-  /** Replies a payload below this many bytes cannot time. */
-  readonly untimedBelow: number;
+  /** The signal that makes the tool print its exact statistics so far, where its lines are coarse; undefined where it knows none. */
+  snapshotSignal?(tool: PingTool): NodeJS.Signals | undefined;
 }
 
 /** A number of seconds as a tool's argument: at most three decimals, never exponential. */

@@ -42,5 +42,4 @@ export const pingWindows: PingAdapter = {
   find,
   command: windowsPingCommand,
   parse: (run) => parsePingWindows(run.stdout),
-  untimedBelow: 0,
 };

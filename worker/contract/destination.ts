@@ -42,7 +42,10 @@ function checkIpv6(host: string): DestinationCheck {
   if (zone !== undefined && !/^fe[89ab]/.test(address)) return refuse("has a zone, which only link-local addresses take");
   if (/^[0:]+$/.test(address)) return refuse("is the unspecified address");
   if (address.startsWith("ff")) return refuse("is a multicast address; name one host");
-  if (/^::ffff:/.test(address)) return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 address");
+  // The parser's one spelling of an address: leading zeros and long forms must not hide what it is.
+  const canonical = new URL(`http://[${address}]/`).hostname;
+  if (canonical.startsWith("[::ffff:")) return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 address");
+  if (canonical === "[fd00:ec2::254]") return refuse("is a cloud metadata address, which is never measured");
   return { ok: true, host, version: 6 };
 }
 

@@ -16,7 +16,7 @@ import { BUILDS, isFresh } from "./source-hash.mjs";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 /** Where a command lives when it is not worker/ops/<command>.ts. */
 const ELSEWHERE = { bench: "tests/bench/run.ts" };
-const COMMANDS = ["start", "test", "bench", "agent", "reset", "build"];
+const COMMANDS = ["start", "test", "lab", "bench", "agent", "reset", "build"];
 const PARENT_CHECK_MS = 1000;
 
 const say = (line) => process.stderr.write(`streamswarm: ${line}\n`);

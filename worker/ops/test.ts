@@ -1,23 +1,14 @@
 // `npm test`: format and lint, types, the build, then every test. Goes on after a failing stage, so that one run shows all there is.
-import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 import { ensureBuilt } from "./builds.ts";
 import { type Finished, runNode } from "./child.ts";
 import { OpsError, report } from "./ops-error.ts";
 import { ROOT } from "./paths.ts";
 import { heading, seconds } from "./progress.ts";
+import { listSkipped, runTests, type TestReport } from "./test-run.ts";
 
 const TOOL = (path: string) => join(ROOT, "node_modules", path);
-const REPORT = TOOL(".cache/test-report.json");
 const isCi = process.env.CI === "true";
-
-const reportSchema = z.object({
-  passed: z.number(),
-  failed: z.number(),
-  skipped: z.array(z.object({ name: z.string(), reason: z.string() })),
-});
-type TestReport = z.infer<typeof reportSchema>;
 
 /** Titles of the stages that failed. */
 const failures: string[] = [];
@@ -42,51 +33,29 @@ const builds = async (): Promise<Finished> => {
   }
 };
 
-/** One run of vitest over some of the suites; what the command line names narrows it further. */
-async function runTests(title: string, projects: string): Promise<TestReport> {
-  heading(title);
-  rmSync(REPORT, { force: true });
-  const named = process.argv.slice(2);
-  const args = [
-    "run",
-    "-c",
-    "tests/vitest.config.ts",
-    "--project",
-    projects,
-    ...(named.length > 0 ? ["--passWithNoTests"] : []),
-    ...named,
-  ];
-  const env = { ...process.env, STREAMSWARM_TEST_REPORT: REPORT };
-  const { code } = await runNode(TOOL("vitest/vitest.mjs"), args, { env, live: true });
-  if (!existsSync(REPORT))
-    throw new OpsError(`The ${title} ended with code ${code} before they could report; their message is above.`);
-  const result = reportSchema.parse(JSON.parse(readFileSync(REPORT, "utf8")));
-  if (code !== 0 || result.failed > 0) failures.push(title);
+/** One stage of tests; a failure is kept and the next stage still runs. */
+async function tests(title: string, suites: readonly string[]): Promise<TestReport> {
+  const { good, report: result } = await runTests(title, suites, process.argv.slice(2));
+  if (!good) failures.push(title);
   return result;
-}
-
-function listSkipped({ skipped }: TestReport): void {
-  if (skipped.length === 0) return;
-  heading(`not run here: ${skipped.length}`);
-  for (const { name, reason } of skipped) console.log(`  ${name}\n      ${reason}`);
-  if (!isCi) return;
-  failures.push("a test did not run, which CI=true forbids");
 }
 
 try {
   await stage("format and lint", () => runNode(TOOL("@biomejs/biome/bin/biome"), ["check", "--colors=off", "."]));
   await stage("types", () => runNode(TOOL("typescript/bin/tsc"), ["-b", "--pretty", "false"]));
   await stage("build", builds);
-  const parts = await runTests("tests of the parts", "!e2e");
-  // Alone and last: they measure delays of the whole system, which other tests beside them would stretch.
-  const whole = await runTests("tests of the whole", "e2e");
+  const parts = await tests("tests of the parts", ["agent", "web", "worker"]);
+  // Each alone and last: they measure delays, which other tests beside them would stretch.
+  const whole = await tests("tests of the whole", ["e2e"]);
+  const lab = await tests("tests in the network lab", ["lab"]);
   const result: TestReport = {
-    passed: parts.passed + whole.passed,
-    failed: parts.failed + whole.failed,
-    skipped: [...parts.skipped, ...whole.skipped],
+    passed: parts.passed + whole.passed + lab.passed,
+    failed: parts.failed + whole.failed + lab.failed,
+    skipped: [...parts.skipped, ...whole.skipped, ...lab.skipped],
   };
   if (result.passed === 0) failures.push("tests (none ran)");
   listSkipped(result);
+  if (isCi && result.skipped.length > 0) failures.push("a test did not run, which CI=true forbids");
   if (failures.length > 0) console.log(`\nFAILED: ${failures.join("; ")}`);
   console.log(`\n${result.passed} passed, ${result.failed} failed, ${result.skipped.length} skipped`);
   process.exit(failures.length > 0 ? 1 : 0);

@@ -3,9 +3,15 @@ import type { z } from "zod";
 import type { FieldError } from "../problem.ts";
 import { fieldErrors } from "../problem.ts";
 import type { TestType } from "./define.ts";
+import { dns } from "./dns.ts";
+import { http } from "./http.ts";
+import { mtu } from "./mtu.ts";
 import { ping } from "./ping.ts";
+import { tcp } from "./tcp.ts";
+import { tls } from "./tls.ts";
+import { traceroute } from "./traceroute.ts";
 
-export const TEST_TYPES = { ping } as const;
+export const TEST_TYPES = { ping, traceroute, tcp, tls, dns, http, mtu } as const;
 
 export type TestTypeName = keyof typeof TEST_TYPES;
 export const TEST_TYPE_NAMES = Object.keys(TEST_TYPES) as [TestTypeName, ...TestTypeName[]];

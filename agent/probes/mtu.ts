@@ -1,0 +1,166 @@
+// Path MTU: a search by echo requests that needs no ICMP message and believes none unverified; tracepath where echo is barred.
+import { isIP } from "node:net";
+import { performance } from "node:perf_hooks";
+import { checkHost } from "#contract/destination";
+import type { Reason } from "#contract/metrics";
+import type { ErrorCode, ErrorSource, ResultError } from "#contract/result";
+import { MTU_RANGE, type MtuParams } from "#contract/test-types/mtu";
+import { installHint } from "../install-hint.ts";
+import { pingComplaint } from "../parsers/ping.ts";
+import { resolveHost } from "../resolve.ts";
+import { tracepathMtu } from "./mtu-fallback.ts";
+import { choosePing, discoveryOf, type RouteView, routeTo } from "./mtu-host.ts";
+import { searchOutcome, tracepathOutcome } from "./mtu-outcome.ts";
+import { decidedRow, mtuView } from "./mtu-rows.ts";
+import { MtuSearch, type SearchEnd } from "./mtu-search.ts";
+import type { PingTool } from "./ping-tool.ts";
+import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
+
+/** Kept of the run's time to end the tools and to say what was found, ms. */
+const CLOSING_MS = 200;
+/** Where the interface does not tell its MTU: Ethernet's. */
+const USUAL_MTU = 1500;
+const IPV4_MOST = 65_535;
+const CONFIGURED_LEAST = 84;
+
+export interface Target {
+  readonly address: string;
+  readonly family: 4 | 6;
+}
+
+/** Largest packet worth trying, and what limits it. */
+export interface Top {
+  readonly size: number;
+  /** Nothing larger can leave this host; otherwise larger ones were not asked for. */
+  readonly byHost: boolean;
+}
+
+/** A route's MTU that does not expire is this host's configuration; one that does was learnt and may be out of date. */
+export function topSize(view: RouteView, wanted: number | undefined): Top {
+  const { route, interfaceMtu } = view;
+  const configured = route?.mtu != null && route.expires === null && route.mtu >= CONFIGURED_LEAST ? route.mtu : null;
+  const host = Math.min(interfaceMtu ?? USUAL_MTU, configured ?? Number.POSITIVE_INFINITY, IPV4_MOST);
+  const most = wanted ?? MTU_RANGE.max;
+  return { size: Math.min(host, most), byHost: host <= most && interfaceMtu !== null };
+}
+
+const failed = (code: ErrorCode, source: ErrorSource, message: string, reason: Reason, address: string | null, detail = {}) =>
+  unmeasured("mtu", { code, source, message }, reason, { address, detail });
+
+async function run(destination: string, params: MtuParams, context: RunContext): Promise<Outcome> {
+  const { budget } = context;
+  const host = checkHost(destination);
+  if (!host.ok) return failed("invalid_instruction", "agent", `destination ${host.message}`, "not_applicable", null);
+  const choice = await choosePing();
+  const found = await resolveHost(host.host, params.ip_version, budget.signal);
+  if (!found.ok) return failed(found.code, "resolver", found.message, "dns_fail", null, { resolve_ms: found.resolve_ms });
+  if (isIP(found.address) === 0) {
+    return failed("internal", "agent", "the resolver gave no address literal", "dns_fail", null);
+  }
+  const view = await routeTo(found.address, budget.signal);
+  const top = topSize(view, params.max);
+  const detail = { resolve_ms: found.resolve_ms, resolved_by: found.via, interface: view.route?.dev ?? null };
+  if ("missing" in choice) {
+    const error = { code: choice.missing, source: "tool", message: `${choice.why}; ${installHint("ping")}` } as const;
+    return byTracepath(found, { top, view, detail, error, reason: choice.missing }, context);
+  }
+  return bySearch(choice.tool, found, params, { top, view, detail }, context);
+}
+
+interface Known {
+  readonly top: Top;
+  readonly view: RouteView;
+  readonly detail: Record<string, unknown>;
+}
+
+async function bySearch(tool: PingTool, target: Target, params: MtuParams, known: Known, context: RunContext): Promise<Outcome> {
+  const { budget, watched, show } = context;
+  const discovery = await discoveryOf(tool, budget.signal);
+  const search = new MtuSearch({
+    tool,
+    address: target.address,
+    family: target.family,
+    discovery,
+    top: known.top.size,
+    timeout_ms: params.timeout * 1000,
+    deadline: performance.now() + Math.max(0, budget.left() - CLOSING_MS),
+    signal: budget.signal,
+    onDecided: (size) => watched && show(decidedRow(size)),
+  });
+  const end = await search.run();
+  const detail = { ...known.detail, tool: tool.version, discovery };
+  if (budget.stopped) {
+    return failed("aborted", "agent", "the run was stopped before its end", "timeout", target.address, detail);
+  }
+  if (end === "broken" || (end === "silent" && search.largestPassed === 0)) {
+    const { error, reason } = end === "broken" ? complaint(search, tool) : silence(search, target.address);
+    if (error.code === "no_route") return unmeasured("mtu", error, reason, { address: target.address, detail });
+    return byTracepath(target, { ...known, detail, error, reason }, context);
+  }
+  return searchOutcome(search, end satisfies SearchEnd, { ...known, detail, target });
+}
+
+/** Why ping ended by itself without a single answer. */
+function complaint(search: MtuSearch, tool: PingTool): { error: ResultError; reason: Reason } {
+  const run = search.control.run;
+  const words = (run?.stderr ?? "").trim().split("\n").slice(0, 3).join("; ").slice(0, 300);
+  const barred = run?.startError === "EPERM" || run?.startError === "EACCES";
+  const kind = pingComplaint(run?.stderr ?? "");
+  const told = (code: ErrorCode, source: ErrorSource, message: string, reason: Reason) => ({
+    error: { code, source, message },
+    reason,
+  });
+  if (barred) {
+    const message = `ping may not start here (${run?.startError}); ${installHint("ping-start")}`;
+    return told("no_permission", "agent", message, "no_permission");
+  }
+  if (kind === "no_permission") {
+    const message = `ping may not open a socket here (${words}); ${installHint("ping-permission")}`;
+    return told("no_permission", "agent", message, "no_permission");
+  }
+  if (kind === "no_route") return told("no_route", "agent", `this host has no route to the target (${words})`, "no_route");
+  if (run?.startError === "ENOENT") {
+    return told("tool_missing", "tool", `ping is not installed; ${installHint("ping")}`, "tool_missing");
+  }
+  const code = run?.code === 0 || run?.code === 1 ? "unreadable_output" : "tool_failed";
+  const ended = run?.startError ?? run?.code ?? "a signal";
+  return told(code, "tool", `${tool.version} ended with ${ended}${words === "" ? "" : `: ${words}`}`, "unsupported");
+}
+
+function silence(search: MtuSearch, address: string): { error: ResultError; reason: Reason } {
+  const [first] = search.control.errors;
+  if (first !== undefined) {
+    const source: ErrorSource = first.from === address ? "target" : "network";
+    const message = `${first.from} answered ${first.kind.replaceAll("_", " ")} for ${address}`;
+    return { error: { code: "unreachable", source, message }, reason: "no_route" };
+  }
+  const sent = search.control.sent;
+  const message = `none of ${sent} small echo requests was answered by ${address}; without an answer no size can be proven`;
+  return { error: { code: "no_reply", source: "network", message }, reason: "timeout" };
+}
+
+/** The way without echo. When that proves nothing either, `error` is the answer. */
+async function byTracepath(
+  target: Target,
+  known: Known & { error: ResultError; reason: Reason },
+  context: RunContext,
+): Promise<Outcome> {
+  const { budget } = context;
+  const part = budget.part("tracepath", budget.left(), CLOSING_MS);
+  const found = await tracepathMtu(target.address, target.family, known.top.size, part.ms, budget.signal);
+  if (budget.stopped) {
+    return failed("aborted", "agent", "the run was stopped before its end", "timeout", target.address, known.detail);
+  }
+  if (found === undefined || !found.facts.reached || found.facts.pmtu === null) {
+    const tried = found === undefined ? {} : { tracepath: found.facts };
+    return unmeasured("mtu", known.error, known.reason, { address: target.address, detail: { ...known.detail, ...tried } });
+  }
+  return tracepathOutcome(found.facts, { ...known, target });
+}
+
+/** Path MTU discovery at the packetization layer (RFC 4821, RFC 8899), with ICMP (RFC 1191, RFC 8201) as a hint to verify. */
+export const mtu: Probe<"mtu"> = {
+  places: () => ({ tools: 6, path: 1 }),
+  run,
+  view: mtuView,
+};

@@ -1,0 +1,107 @@
+// From a finished run to its metrics and detail. Pure.
+import { createHash } from "node:crypto";
+import type { AsnTable } from "../asn.ts";
+import { median, PERCENTILE_MIN, percentile, round3 } from "../statistics.ts";
+import { type Hop, hopTable, looksLimited } from "./path-hops.ts";
+import { distanceOf, distinctPaths, hasLoop, listedHops } from "./path-merge.ts";
+import type { PathRun } from "./path-run.ts";
+import { MetricSheet } from "./probe.ts";
+
+export interface PathConditions {
+  readonly address: string;
+  readonly elapsed_s: number;
+  /** Whether each flow keeps to one path with this tool and protocol. */
+  readonly steady: boolean;
+  readonly table: AsnTable | undefined;
+}
+
+/** A finished run, put in order. */
+export interface PathReading {
+  readonly hops: readonly Hop[];
+  readonly distance: number | undefined;
+  readonly distinct: readonly (readonly (string | null)[])[];
+  readonly limited: boolean;
+}
+
+export function readPath(run: PathRun, { elapsed_s }: PathConditions): PathReading {
+  const probed = Math.max(0, ...run.probes.map(({ ttl }) => ttl));
+  const last = listedHops(run.paths, probed);
+  const answered = run.target.map(({ addr }) => addr !== null);
+  return {
+    hops: hopTable(run.probes, last, elapsed_s, run.further),
+    distance: distanceOf(run.paths),
+    distinct: distinctPaths(run.known.map(({ path }) => path)),
+    // Echo replies and handshakes are no ICMP errors; nobody holds them back by habit.
+    limited: run.method === "udp" && looksLimited(answered, elapsed_s),
+  };
+}
+
+/** Fingerprint of a set of paths, silent hops as `*`: the same whatever order they are in. */
+export function pathHash(paths: readonly (readonly (string | null)[])[]): string {
+  const lines = paths.map((path) => path.map((addr) => addr ?? "*").join(" ")).sort();
+  return createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 16);
+}
+
+/** Networks in the order the path passes them, each once in a row. Hops the table does not know are passed over. */
+function asPath(hops: readonly Hop[], table: AsnTable): number[] {
+  const passed = hops.flatMap(({ addrs }) => {
+    const asn = addrs[0] === undefined ? undefined : table.find(addrs[0])?.asn;
+    return asn === undefined ? [] : [asn];
+  });
+  return passed.filter((asn, i) => asn !== passed[i - 1]);
+}
+
+function setTarget(sheet: MetricSheet, run: PathRun, reading: PathReading): void {
+  const rtts = run.target.flatMap(({ rtt, addr }) => (rtt === null || addr === null ? [] : [rtt]));
+  const lost = run.target.filter(({ addr }) => addr === null).length;
+  const loss = run.target.length === 0 || reading.limited ? undefined : round3((100 * lost) / run.target.length);
+  const reached = reading.distance !== undefined;
+  sheet.set("path_loss_pct", reached ? loss : undefined, reached ? "not_applicable" : "timeout");
+  const rounded = (value: number | undefined) => (value === undefined ? undefined : round3(value));
+  const late = rtts.length >= PERCENTILE_MIN.p95 ? rounded(percentile(rtts, 95)) : undefined;
+  sheet.set("path_rtt_min", rtts.length === 0 ? undefined : round3(Math.min(...rtts)), "timeout");
+  sheet.set("path_rtt_median", rounded(median(rtts)), "timeout");
+  sheet.set("path_rtt_p95", late, rtts.length === 0 ? "timeout" : "too_few_samples");
+}
+
+export function pathMetrics(run: PathRun, reading: PathReading, conditions: PathConditions): MetricSheet {
+  const { hops, distance, distinct } = reading;
+  const sheet = new MetricSheet();
+  sheet.set("path_hop_count", distance, "timeout");
+  sheet.set("path_reached", distance !== undefined, "timeout");
+  const changed = conditions.steady && run.compared ? run.changes.length > 0 : undefined;
+  sheet.set("path_changed", changed, conditions.steady ? "too_few_samples" : "unsupported");
+  const width = Math.max(0, ...hops.map(({ addrs }) => addrs.length));
+  sheet.set("path_ecmp_width", width === 0 ? undefined : width, "timeout");
+  sheet.set("path_flows", conditions.steady && width > 0 ? distinct.length : undefined, width > 0 ? "unsupported" : "timeout");
+  sheet.set("path_hash", width === 0 ? undefined : pathHash(distinct), "timeout");
+  sheet.set(
+    "path_loop_detected",
+    width === 0 ? undefined : run.paths.some(({ path }) => hasLoop(path, conditions.address)),
+    "timeout",
+  );
+  sheet.set("path_first_silent_ttl", hops.find(({ addrs }) => addrs.length === 0)?.ttl, "not_applicable");
+  setTarget(sheet, run, reading);
+  sheet.set("path_rtt_gateway_ms", hops[0]?.rtt_median ?? undefined, "timeout");
+  const passed = conditions.table === undefined ? undefined : asPath(hops, conditions.table);
+  const text = passed?.map((asn) => `AS${asn}`).join(" ");
+  sheet.set("path_asn", text === "" ? undefined : text?.slice(0, 500), "not_applicable");
+  sheet.set("path_asn_count", passed === undefined ? undefined : new Set(passed).size, "not_applicable");
+  sheet.set("path_method", run.method, "not_applicable");
+  return sheet;
+}
+
+/** Addresses in the detail of all flows together at most; beyond it each distinct path is told once. */
+const DETAIL_ADDRESSES = 400;
+
+/** The flows of the last round; for paths that would fill a result, one flow for each distinct path. */
+export function flowDetail(run: PathRun): { flow: number; path: readonly (string | null)[]; reached: boolean }[] {
+  const all = run.paths.map(({ flow, path, reached }) => ({ flow, path, reached }));
+  const size = (flows: typeof all) => flows.reduce((sum, { path }) => sum + path.length, 0);
+  if (size(all) <= DETAIL_ADDRESSES) return all;
+  const first = new Map<string, (typeof all)[number]>();
+  for (const flow of all) if (!first.has(flow.path.join(" "))) first.set(flow.path.join(" "), flow);
+  const told: typeof all = [];
+  for (const flow of first.values()) if (size(told) + flow.path.length <= DETAIL_ADDRESSES) told.push(flow);
+  return told;
+}

@@ -1,0 +1,103 @@
+// One sweep: the probes of one flow to a range of hops, by one run of the tool.
+import { runTool } from "../exec.ts";
+import { type HopAnswer, type TraceComplaint, traceComplaint } from "../parsers/traceroute.ts";
+import type { PathTool, SweepRequest } from "./path-tool.ts";
+
+/** Hops in a row without an answer after which nothing more is expected. */
+export const SILENT_HOPS_MAX = 6;
+/** A tool that was asked to end is killed after this long, milliseconds. */
+const GRACE_MS = 80;
+
+export interface FlowProbe extends HopAnswer {
+  readonly flow: number;
+}
+
+/** Why a sweep gave nothing, or not all it should. `says` is the tool's own complaint. */
+export interface SweepFailure {
+  readonly kind: NonNullable<TraceComplaint> | "unsupported" | "no_start" | "missing" | "failed" | "unreadable" | "timeout";
+  readonly says: string;
+}
+
+export interface SweepResult {
+  readonly probes: readonly FlowProbe[];
+  readonly failure: SweepFailure | null;
+}
+
+export interface SweepWatch {
+  readonly signal: AbortSignal;
+  /** Up to this hop silence is no reason to stop. */
+  readonly expect?: number | undefined;
+  /** Every answer as it becomes known. */
+  readonly onProbe?: ((probe: FlowProbe) => void) | undefined;
+}
+
+/** Answers that belong to the order: its hops, no more for each than were asked, nothing behind the target. */
+function relevant(answers: readonly HopAnswer[], { first, last, queries, address, flow }: SweepRequest): FlowProbe[] {
+  const target = Math.min(...answers.filter(({ addr }) => addr === address).map(({ ttl }) => ttl));
+  const seen = new Map<number, number>();
+  return answers.flatMap((answer) => {
+    const before = seen.get(answer.ttl) ?? 0;
+    seen.set(answer.ttl, before + 1);
+    const wanted = answer.ttl >= first && answer.ttl <= Math.min(last, target) && before < queries;
+    return wanted ? [{ ...answer, flow }] : [];
+  });
+}
+
+/** How many hops at the end of these answers are silent. */
+function silentTail(probes: readonly FlowProbe[]): number {
+  const answering = probes.filter(({ addr }) => addr !== null).map(({ ttl }) => ttl);
+  const last = Math.max(0, ...probes.map(({ ttl }) => ttl));
+  return last - Math.max((probes[0]?.ttl ?? 1) - 1, ...answering);
+}
+
+/** Runs the tool once. What it printed until it was stopped counts. */
+export async function sweep(tool: PathTool, request: SweepRequest, watch: SweepWatch): Promise<SweepResult> {
+  const command = tool.command(request);
+  if ("unsupported" in command) return { probes: [], failure: { kind: "unsupported", says: command.unsupported } };
+  const enough = new AbortController();
+  const lines: string[] = [];
+  let told = 0;
+  const onLine = (line: string) => {
+    lines.push(line);
+    const probes = relevant(tool.parse(`${lines.join("\n")}\n`), request);
+    for (const probe of probes.slice(told)) watch.onProbe?.(probe);
+    told = Math.max(told, probes.length);
+    const last = probes.at(-1)?.ttl ?? 0;
+    if (silentTail(probes) >= SILENT_HOPS_MAX && last >= (watch.expect ?? 0)) enough.abort();
+  };
+  const hops = request.last - request.first + 1;
+  const run = await runTool({
+    ...command,
+    timeout_ms: hops * request.queries * (request.timeout * 1000 + 250) + tool.startup_ms + 2000,
+    grace_ms: GRACE_MS,
+    signal: AbortSignal.any([watch.signal, enough.signal]),
+    onLine,
+  });
+  const probes = marked(relevant(tool.parse(run.stdout), request), request, run.code === 0 && !run.aborted);
+  // A tool killed by somebody else has not looked further; that is not the network's silence.
+  const whole = probes.length > 0 && (run.code !== null || run.aborted || run.timedOut);
+  return { probes, failure: whole ? null : failureOf(run) };
+}
+
+/**
+ * A tool that ended by itself before the last hop was told to by an ICMP error. One that leaves no mark and did not come from the
+ * target is a port unreachable, sent by somebody in between.
+ */
+function marked(probes: readonly FlowProbe[], request: SweepRequest, ended: boolean): FlowProbe[] {
+  const last = probes.findLast(({ addr }) => addr !== null);
+  const early = ended && last !== undefined && last.ttl < request.last && last === probes.at(-1);
+  if (!early || last.addr === request.address || last.icmp !== null) return [...probes];
+  return probes.map((probe) => (probe.ttl === last.ttl && probe.addr !== null ? { ...probe, icmp: "!port" } : probe));
+}
+
+function failureOf(run: Awaited<ReturnType<typeof runTool>>): SweepFailure {
+  const says = run.stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, 300);
+  if (run.startError === "ENOENT") return { kind: "missing", says: run.startError };
+  if (run.startError === "EPERM" || run.startError === "EACCES") return { kind: "no_start", says: run.startError };
+  if (run.startError !== null) return { kind: "failed", says: run.startError };
+  const complaint = traceComplaint(run.stderr);
+  if (complaint !== undefined) return { kind: complaint, says };
+  if (run.aborted || run.timedOut) return { kind: "timeout", says };
+  if (run.code === 0) return { kind: "unreadable", says: run.stdout.trim().split("\n")[0]?.slice(0, 120) ?? "" };
+  return { kind: "failed", says: says === "" ? `ended with ${run.code ?? "a signal"}` : says };
+}

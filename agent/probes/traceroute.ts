@@ -1,0 +1,232 @@
+// Traceroute: the path to a host in rounds, over several flows, each of which keeps to one of several equal paths.
+import { isIP } from "node:net";
+import { checkHost } from "#contract/destination";
+import type { Reason } from "#contract/metrics";
+import type { ErrorCode, ErrorSource, ResultError } from "#contract/result";
+import type { TracerouteParams } from "#contract/test-types/traceroute";
+import { asnTable } from "../asn.ts";
+import { installHint } from "../install-hint.ts";
+import { resolveHost } from "../resolve.ts";
+import { flowDetail, pathMetrics, readPath } from "./path-metrics.ts";
+import { HopNames } from "./path-names.ts";
+import { PARALLEL_MAX } from "./path-round.ts";
+import { type PathRun, type RunPlan, runRounds, type Tried } from "./path-run.ts";
+import type { SweepFailure } from "./path-sweep.ts";
+import { findPathTool, type PathTool } from "./path-tool.ts";
+import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
+import { TracerouteRows, tracerouteView } from "./traceroute-rows.ts";
+
+/** Kept from the run's time for putting the result together: so much of it, at most so long. */
+const RESERVE = { share: 0.06, most_ms: 500 } as const;
+
+const failed = (error: ResultError, reason: Reason, address: string | null, detail: Record<string, unknown> = {}): Outcome =>
+  unmeasured("traceroute", error, reason, { address, detail });
+
+const ABORTED: ResultError = { code: "aborted", source: "agent", message: "the run was stopped before its end" };
+
+interface Target {
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly detail: Record<string, unknown>;
+}
+
+async function run(destination: string, params: TracerouteParams, context: RunContext): Promise<Outcome> {
+  const host = checkHost(destination);
+  if (!host.ok) {
+    const error: ResultError = { code: "invalid_instruction", source: "agent", message: `destination ${host.message}` };
+    return failed(error, "not_applicable", null);
+  }
+  const tool = await findPathTool();
+  if (tool === undefined) return failed(TOOL_MISSING(), "tool_missing", null);
+  const found = await resolveHost(host.host, params.ip_version, context.budget.signal);
+  const detail = { tool: tool.version, resolve_ms: found.resolve_ms };
+  if (context.budget.stopped) return failed(ABORTED, "timeout", null, detail);
+  if (!found.ok) return failed({ code: found.code, source: "resolver", message: found.message }, "dns_fail", null, detail);
+  if (isIP(found.address) === 0) {
+    const error: ResultError = { code: "internal", source: "agent", message: "the resolver gave no address literal" };
+    return failed(error, "dns_fail", null, detail);
+  }
+  const target = { address: found.address, family: found.family, detail: { ...detail, resolved_by: found.via } };
+  return alone(found.address, () => measure(tool, target, params, context));
+}
+
+const running = new Map<string, Promise<unknown>>();
+
+/** Flows of two runs to the same address would share their ports and take each other's answers: one after the other. */
+async function alone<Result>(address: string, work: () => Promise<Result>): Promise<Result> {
+  const turn = (running.get(address) ?? Promise.resolve()).then(work, work);
+  running.set(address, turn);
+  try {
+    return await turn;
+  } finally {
+    if (running.get(address) === turn) running.delete(address);
+  }
+}
+
+async function measure(tool: PathTool, target: Target, params: TracerouteParams, context: RunContext): Promise<Outcome> {
+  const { budget } = context;
+  const reserve = Math.min(RESERVE.most_ms, params.deadline * 1000 * RESERVE.share);
+  const part = budget.part("path", budget.left(), reserve);
+  const names = params.names ? new HopNames() : undefined;
+  const lookup = await asnTable();
+  const table = "table" in lookup ? lookup.table : undefined;
+  const plan: RunPlan = {
+    tool,
+    order: { ...target, timeout: params.timeout, packet_size: params.packet_size, dscp: params.dscp },
+    methods: params.method === "auto" ? tool.methods : [params.method],
+    port: params.port,
+    flows: params.flows,
+    count: params.count,
+    rounds: params.rounds,
+    interval: params.interval,
+    max_hops: params.max_hops,
+    key: context.series === undefined ? undefined : `${context.series} ${params.port ?? ""}`,
+  };
+  const rows = new TracerouteRows(context, { address: target.address, names, table, rounds: params.rounds });
+  const before = budget.left();
+  const runner = await runRounds(plan, rows, part.signal, budget);
+  const over = part.signal.aborted;
+  const result = await runner.finish();
+  await names?.finish(Math.min(budget.left() - reserve / 2, over ? 0 : Number.POSITIVE_INFINITY));
+  if (budget.stopped) return failed(ABORTED, "timeout", target.address, target.detail);
+  if (over) budget.hit("path");
+  if (!("method" in result)) return nothing(result.tried, target, over);
+  const conditions = {
+    address: target.address,
+    elapsed_s: (before - budget.left()) / 1000,
+    steady: tool.steady(result.method),
+    table,
+  };
+  const reading = readPath(result, conditions);
+  const { metrics, reasons } = pathMetrics(result, reading, conditions);
+  const error = complaint(result, target.address, over, params.rounds);
+  const reached = reading.distance !== undefined;
+  return {
+    address: target.address,
+    status: error === null ? "ok" : reached || reading.hops.some(({ received }) => received > 0) ? "partial" : "failed",
+    error,
+    metrics,
+    reasons,
+    detail: {
+      ...target.detail,
+      method: result.method,
+      tried: triedDetail(result.tried),
+      rounds: result.rounds,
+      hops: reading.hops.map((hop) => ({
+        ...hop,
+        ...(names === undefined ? {} : { names: hop.addrs.map((addr) => names.of(addr)) }),
+        ...(table === undefined ? {} : { asns: hop.addrs.map((addr) => table.find(addr) ?? null) }),
+      })),
+      flows: flowDetail(result),
+      changes: result.changes.slice(0, 32),
+      ...("missing" in lookup && lookup.missing !== null ? { asn_table: lookup.missing } : {}),
+    },
+    flags: reading.limited ? ["target_rate_limited"] : [],
+  };
+}
+
+const TOOL_MISSING = (): ResultError => ({
+  code: "tool_missing",
+  source: "tool",
+  message: `no traceroute, mtr or tracepath is installed; ${installHint("traceroute")}`,
+});
+
+const triedDetail = (tried: readonly Tried[]): Record<string, unknown>[] =>
+  tried.map(({ method, reached, failure }) => ({ method, reached, ...(failure === null ? {} : { failure: failure.kind }) }));
+
+/** What a failure of the tool itself means for the run. */
+function failureError({ kind, says }: SweepFailure, method: string): { error: ResultError; reason: Reason } {
+  const told = says === "" ? "" : ` (${says})`;
+  const of = (code: ErrorCode, source: ErrorSource, message: string, reason: Reason) => ({
+    error: { code, source, message },
+    reason,
+  });
+  switch (kind) {
+    case "no_permission":
+      return of(
+        "no_permission",
+        "agent",
+        `${method.toUpperCase()} probes need a right this process lacks${told}; use --method udp, run as root, or let the agent have CAP_NET_RAW`,
+        "no_permission",
+      );
+    case "no_start":
+      return of("no_permission", "agent", `the tool may not start here${told}; let the agent have CAP_NET_RAW`, "no_permission");
+    case "missing":
+      return { error: TOOL_MISSING(), reason: "tool_missing" };
+    case "unsupported":
+      return of("unsupported", "tool", `${says}; ${installHint("traceroute")}`, "unsupported");
+    case "bad_option":
+      return of("unsupported", "tool", `the installed tool does not know an option this needs${told}`, "unsupported");
+    case "no_route":
+      return of("no_route", "agent", `this host has no route to the destination${told}`, "no_route");
+    case "port_taken":
+      return of("tool_failed", "agent", `the source ports of the flows are taken by another program${told}`, "unsupported");
+    case "timeout":
+      return of("deadline", "tool", "the tool printed nothing in its time", "timeout");
+    case "unreadable":
+      return of("unreadable_output", "tool", `the tool printed nothing that can be read${told}`, "unsupported");
+    case "failed":
+      return of("tool_failed", "tool", `the tool failed${told}`, "unsupported");
+  }
+}
+
+/** A run that saw no hop at all. */
+function nothing(tried: readonly Tried[], target: Target, over: boolean): Outcome {
+  const detail = { ...target.detail, tried: triedDetail(tried) };
+  const failure = tried.find((each) => each.failure !== null);
+  if (failure?.failure) {
+    const { error, reason } = failureError(failure.failure, failure.method);
+    return failed(error, reason, target.address, detail);
+  }
+  if (over) {
+    const message = "the run's time was over before a hop answered; give it a longer --deadline";
+    return failed({ code: "deadline", source: "agent", message }, "timeout", target.address, detail);
+  }
+  const message = `neither ${target.address} nor any hop on the way answered`;
+  return failed({ code: "no_reply", source: "network", message }, "timeout", target.address, detail);
+}
+
+/** Codes of the ICMP errors routers answer with, by the mark traceroute prints (RFC 792, 1122, 1812). */
+function stoppedError(stopped: { ttl: number; by: string; icmp: string }, address: string): ResultError {
+  const source: ErrorSource = stopped.by === address ? "target" : "network";
+  const at = `hop ${stopped.ttl}`;
+  if (stopped.icmp === "!port") {
+    return { code: "refused", source, message: `${stopped.by} at ${at} refused packets for ${address} (port unreachable)` };
+  }
+  if (stopped.icmp === "!X") {
+    return { code: "filtered", source, message: `${stopped.by} at ${at} filters packets for ${address} (prohibited, !X)` };
+  }
+  const what = stopped.icmp === "!N" ? "the network is" : stopped.icmp === "!H" ? "the host is" : "it is";
+  return {
+    code: "unreachable",
+    source,
+    message: `${stopped.by} at ${at} says that ${what} unreachable for ${address} (${stopped.icmp})`,
+  };
+}
+
+/** What is wrong with a run that saw something; null when it reached the target as often as it should. */
+function complaint(result: PathRun, address: string, over: boolean, rounds: number): ResultError | null {
+  const reached = result.paths.some((path) => path.reached);
+  if (reached && result.rounds >= rounds) return null;
+  if (over) {
+    const message = `the time was over after ${result.rounds} of ${rounds} rounds${reached ? "" : ", before the target answered"}; give it a longer --deadline`;
+    return { code: "deadline", source: "agent", message };
+  }
+  if (result.failure !== null) return failureError(result.failure, result.method).error;
+  const stopped = result.paths.find((path) => path.stopped !== null)?.stopped;
+  if (stopped) return stoppedError(stopped, address);
+  const last = result.paths.reduce(
+    (longest, { path }) => (path.length > longest.length ? path : longest),
+    [] as readonly (string | null)[],
+  );
+  const where = last.length === 0 ? "" : `; the last hop that did is ${last.at(-1) ?? "unknown"} (hop ${last.length})`;
+  const tried = result.tried.filter(({ failure }) => failure === null).map(({ method }) => method.toUpperCase());
+  return { code: "no_reply", source: "network", message: `${address} did not answer ${tried.join(", ")}${where}` };
+}
+
+/** Paths as RFC 5388 describes them, with constant flow identifiers. */
+export const traceroute: Probe<"traceroute"> = {
+  places: (params) => ({ tools: Math.min(params.flows, PARALLEL_MAX), path: 1 }),
+  run,
+  view: tracerouteView,
+};

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { checkHost, ipVersion } from "../destination.ts";
+import { metricsOf } from "../metrics.ts";
+import type { FieldError } from "../problem.ts";
+import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { dscpField, ipVersionField, timeoutField } from "./fields.ts";
+
+/** Largest probe payload: what the tools send, 65000 bytes of packet, less the IPv6 and UDP headers (RFC 8200, 768). */
+export const TRACEROUTE_PAYLOAD_MAX = 64_952;
+
+const tracerouteParams = z.strictObject({
+  method: z.enum(["auto", "udp", "icmp", "tcp"]).default("auto").describe("Probe protocol; auto is UDP, then ICMP, then TCP"),
+  port: z.number().int().min(1).max(65_535).optional().describe("Destination port; default 33434 for UDP, 443 for TCP"),
+  flows: z.number().int().min(1).max(16).default(6).describe("Flows probed side by side, so that parallel paths are seen"),
+  rounds: z.number().int().min(1).max(100).default(1).describe("Times the whole path is probed in a run"),
+  interval: z.number().min(0.2).max(60).default(1).describe("Seconds between the starts of two rounds"),
+  count: z.number().int().min(1).max(10).default(1).describe("Probes for each hop and flow in a round"),
+  max_hops: z.number().int().min(1).max(64).default(30).describe("Hops to look for at most"),
+  timeout: timeoutField(1, 5, "Seconds to wait for each answer"),
+  deadline: z.number().min(1).max(300).default(30).describe("Seconds the whole run may take"),
+  packet_size: z
+    .number()
+    .int()
+    .min(1)
+    .max(TRACEROUTE_PAYLOAD_MAX)
+    .optional()
+    .describe("Payload bytes; default what the tool sends"),
+  dscp: dscpField,
+  ip_version: ipVersionField,
+  names: z.boolean().default(true).describe("Do not look up the names of hops"),
+});
+export type TracerouteParams = z.output<typeof tracerouteParams>;
+
+function checkTraceroute(destination: string, params: TracerouteParams, interval_s?: number): FieldError[] {
+  const host = checkHost(destination);
+  if (!host.ok) return [{ path: "destination", message: host.message }];
+  const errors: FieldError[] = [...familyMismatch(ipVersion(host.host), params.ip_version)];
+  if (params.method === "icmp" && params.port !== undefined) {
+    errors.push({ path: "params.port", message: "is given, but ICMP has no ports" });
+  }
+  if (params.method === "tcp" && params.packet_size !== undefined) {
+    errors.push({ path: "packet_size", message: "is given, but TCP probes carry no payload" });
+  }
+  const busy = (params.rounds - 1) * params.interval;
+  const room = Math.min(params.deadline, interval_s ?? Number.POSITIVE_INFINITY);
+  if (busy >= room) {
+    const limit = room === params.deadline ? "deadline" : "interval";
+    errors.push({
+      path: "params.rounds",
+      message: `${params.rounds} rounds ${params.interval} s apart take ${busy.toFixed(1)} s, longer than the ${limit} of ${room} s`,
+    });
+  }
+  return errors;
+}
+
+export const traceroute = defineTestType({
+  type: "traceroute",
+  label: "Traceroute",
+  summary: "The path to a host: every hop, parallel paths, changes, loops and where answers stop",
+  destination: { hint: "A host name or an IP address, without scheme, port or path.", example: "crm.example or 192.0.2.10" },
+  params: tracerouteParams,
+  metrics: metricsOf("traceroute"),
+  headline: ["path_rtt_median", "path_hop_count", "path_changed", "path_loss_pct"],
+  default_interval_s: 60,
+  check: checkTraceroute,
+  contacts: (destination) => hostContact(checkHost(destination)),
+  deadline_ms: (params) => params.deadline * 1000,
+});
