@@ -1,5 +1,7 @@
 // Figures as people read them. Unknown never becomes a number.
 import { isMetricName, METRICS, type MetricName, REASONS, type Reason, type Unit } from "#contract/metrics";
+import { isTestTypeName, testType } from "#contract/test-types/index";
+import { calendarText } from "./time.ts";
 
 export const UNKNOWN = "–";
 
@@ -16,6 +18,12 @@ const TURNS = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70
 
 /** A name within a sentence; one written from right to left must not turn the words around it. */
 export const inSentence = (name: string) => (TURNS.test(name) ? `\u2068${name}\u2069` : name);
+
+/** A type as people know it; one of tomorrow by its own name. */
+export const typeLabel = (type: string) => (isTestTypeName(type) ? testType(type).label : type);
+
+/** A message as a sentence of its own. */
+export const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
 
 /** A test's heading: its name and what it measures, or, where the name says no more than that, destination and type. */
 export function testTitle(test: { name: string; type: string; destination: string }): { name: string; target: string } {
@@ -61,6 +69,9 @@ function scaled(value: number, base: number, units: readonly string[]): Shown {
 const EXACT_BYTES = 65_536;
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const RATES = ["B/s", "kB/s", "MB/s", "GB/s"];
+const BIT_RATES = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
+/** A point in time as agents write it (RFC 3339, UTC). */
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/;
 
 /** Two largest parts: "3 d 4 h", "12 min 5 s". */
 export function formatDuration(seconds: number): string {
@@ -87,6 +98,10 @@ export function formatUnit(value: number, unit: Unit | string): Shown {
       return Math.abs(value) < EXACT_BYTES ? { text: grouped.format(value), unit: "B" } : scaled(value, 1024, BINARY);
     case "bytes/s":
       return scaled(value, 1000, RATES);
+    case "bit/s":
+      return scaled(value, 1000, BIT_RATES);
+    case "days":
+      return { text: formatNumber(value), unit: Math.abs(value) === 1 ? "day" : "days" };
     case "%":
       return { text: formatPercent(value), unit: "%" };
     case "s":
@@ -97,6 +112,9 @@ export function formatUnit(value: number, unit: Unit | string): Shown {
       return { text: formatNumber(value), unit: "/s" };
     case "ratio":
       return { text: formatNumber(value), unit: "×" };
+    case "":
+      // Ports, status codes and the like are names, not quantities: 8443 is no 8,443.
+      return { text: Number.isInteger(value) ? String(value) : formatNumber(value), unit: "" };
     default:
       return { text: formatNumber(value), unit };
   }
@@ -106,10 +124,37 @@ export function formatUnit(value: number, unit: Unit | string): Shown {
 export function formatMetric(name: string, value: Value): Shown | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "boolean") return { text: value ? "yes" : "no", unit: "" };
-  if (typeof value === "string") return { text: value, unit: "" };
+  if (typeof value === "string") return { text: formatWord(value), unit: "" };
   if (!Number.isFinite(value)) return null;
   return formatUnit(value, isMetricName(name) ? METRICS[name].unit : "");
 }
+
+function formatWord(value: string): string {
+  if (!TIMESTAMP.test(value)) return value;
+  const ms = Date.parse(value);
+  return Number.isFinite(ms) ? calendarText(ms) : value;
+}
+
+/** Flags that say how well things are, with the value that is well; of the others neither is wrong. */
+const JUDGED: ReadonlyMap<string, { well: boolean; else: "warn" | "bad" }> = new Map([
+  ["path_reached", { well: true, else: "bad" }],
+  ["path_loop_detected", { well: false, else: "bad" }],
+  ["path_changed", { well: false, else: "warn" }],
+  ["pmtu_blackhole", { well: false, else: "bad" }],
+  ["tls_authorized", { well: true, else: "bad" }],
+  ["dns_resolver_diff", { well: false, else: "warn" }],
+  ["http_assertions_ok", { well: true, else: "bad" }],
+]);
+
+/** Whether a flag says something good or bad; null where it is a fact, or no flag. */
+export function flagTone(name: string, value: Value): "ok" | "warn" | "bad" | null {
+  const judged = JUDGED.get(name);
+  if (typeof value !== "boolean" || judged === undefined) return null;
+  return value === judged.well ? "ok" : judged.else;
+}
+
+/** Whether a chart can show the metric. */
+export const isNumeric = (name: string) => isMetricName(name) && METRICS[name].kind === "number";
 
 /** As one string, for tool tips and sentences. */
 export function formatText(name: string, value: Value): string {

@@ -1,15 +1,26 @@
-// Metrics in the groups people look for them in.
+// Metrics in the groups people look for them in. The first pattern that fits decides.
 
 const GROUPS: readonly (readonly [string, RegExp])[] = [
-  ["Round trip", /^ping_rtt_/],
-  ["Loss", /^ping_(sent|received|dup|out_of_order|late|loss_|burst_)/],
+  ["Round trip", /^(ping_rtt_|path_rtt_)/],
+  ["Loss", /^(ping_(sent|received|dup|out_of_order|late|loss_|burst_)|path_loss_)/],
   ["Delay variation", /^ping_(ipdv|pdv|jitter)/],
   ["Run", /^ping_/],
+  ["MTU", /^(path_mtu|pmtu_)/],
+  ["Hops", /^path_(hop_count|first_silent|ecmp_width|loop_detected|asn)/],
+  ["Path", /^path_/],
+  ["Connect", /^tcp_(connect|attempts|failed|error|port)/],
+  ["Sockets and processes", /^(tcp_(established|time_wait)|host_tcp|process_|open_files|conntrack|softnet|uptime)/],
+  ["Kernel's view of the connection", /^tcp_/],
+  ["DNS query", /^dns_(query|connect|os|sent|received|server|transport|fastest|v4|v6)/],
+  ["DNS answer", /^dns_/],
+  ["TLS", /^tls_/],
+  ["Certificate", /^cert_/],
+  ["HTTP phases", /^http_(total|dns|tcp|tls|ttfb|request|download|redirects|reuse_ttfb)(_ms)$/],
+  ["HTTP response", /^http_/],
   ["Processor", /^(cpu_|psi_cpu)/],
   ["Memory", /^(memory_|swap_|psi_mem)/],
   ["Disks", /^(fs_|disk_|psi_io)/],
   ["Network interface", /^if_/],
-  ["Sockets and processes", /^(tcp_|host_tcp|process_|open_files|conntrack|softnet|uptime)/],
   ["Agent", /^agent_/],
 ];
 const REST = "Other";

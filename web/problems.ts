@@ -1,6 +1,6 @@
 // What is wrong in the fleet, worst first, each with its evidence.
 import type { FleetClient } from "#contract/api";
-import { formatPercent, formatText, inSentence } from "./format.ts";
+import { formatPercent, formatText, inSentence, sentence } from "./format.ts";
 import { headline, isUp, statusReason, type Tone, whileOffline } from "./health.ts";
 import { lossLevel } from "./loss.ts";
 import { sinceText, spanText } from "./time.ts";
@@ -17,8 +17,6 @@ export interface FleetProblem {
 /** A file system or memory this full is about to break something. */
 const NEARLY_FULL_PCT = 95;
 const RANK: Record<Tone, number> = { bad: 0, none: 1, warn: 2, ok: 3 };
-
-const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 function offline(client: FleetClient, now: number): FleetProblem {
   const began = Date.parse(client.status_since);

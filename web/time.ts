@@ -6,6 +6,7 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const seconds = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const dayClock = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
 const DAY_MS = 86_400_000;
@@ -14,6 +15,8 @@ export const clockTime = (ms: number) => seconds.format(ms);
 /** "14:02" */
 export const hourText = (ms: number) => clock.format(ms);
 export const dateText = (ms: number) => day.format(ms);
+/** "3 Nov 2026, 14:02", for dates that may be years away. */
+export const calendarText = (ms: number) => calendar.format(ms);
 export const fullTime = (ms: number) => full.format(ms);
 
 /** "14:02" today, "3 Nov, 14:02" before. */

@@ -1,5 +1,6 @@
 // The page's palette for a canvas, which cannot use CSS variables itself.
 import { LOSS_VARIABLE, type LossLevel } from "../loss.ts";
+import { PHASE_NAMES, type PhaseName, phaseVariable } from "../phases.ts";
 
 export interface Colours {
   readonly line: string;
@@ -11,6 +12,7 @@ export interface Colours {
   readonly smoke: string;
   readonly hatch: string;
   readonly loss: Readonly<Record<LossLevel, string>>;
+  readonly phase: Readonly<Record<PhaseName, string>>;
 }
 
 export function readColours(): Colours {
@@ -32,5 +34,6 @@ export function readColours(): Colours {
       mid: read(LOSS_VARIABLE.mid),
       high: read(LOSS_VARIABLE.high),
     },
+    phase: Object.fromEntries(PHASE_NAMES.map((name) => [name, read(phaseVariable(name))])) as Record<PhaseName, string>,
   };
 }

@@ -2,7 +2,7 @@
 import { useMemo, useRef } from "preact/hooks";
 import { formatText } from "../format.ts";
 import { findGaps, type Point } from "../state/points.ts";
-import { ceilingOf, gapsSince, paintSmoke, paintStart } from "./smoke.ts";
+import { ceilingOf, gapsSince, PING_SMOKE, paintSmoke, paintStart, type SmokeMetrics } from "./smoke.ts";
 import { TimeChart } from "./time-chart.tsx";
 
 interface LatencyChartProps {
@@ -15,6 +15,8 @@ interface LatencyChartProps {
   /** What happened at `createdAt`. */
   created?: string;
   height: number;
+  /** What is drawn; ping's round trips where nothing is said. */
+  metrics?: SmokeMetrics;
   onZoom?: ((from: number, to: number) => void) | undefined;
 }
 
@@ -27,13 +29,14 @@ export function LatencyChart({
   createdAt,
   created = "test created",
   height,
+  metrics = PING_SMOKE,
   onZoom,
 }: LatencyChartProps) {
   const element = useRef<HTMLDivElement>(null);
   const shownSeq = useRef(0);
   const inView = useMemo(() => points.filter((point) => point.end >= from && point.t <= to), [points, from, to]);
   const gaps = useMemo(() => gapsSince(findGaps(inView, stepMs, from, to), createdAt), [inView, stepMs, from, to, createdAt]);
-  const ceiling = ceilingOf(inView);
+  const ceiling = ceilingOf(inView, metrics);
   const failed = inView.filter((point) => point.failed).length;
 
   const drawn = () => {
@@ -63,7 +66,7 @@ export function LatencyChart({
         onDrawn={drawn}
         paint={(painting) => {
           paintStart(painting, createdAt, created);
-          paintSmoke(painting, inView, stepMs);
+          paintSmoke(painting, inView, stepMs, metrics);
         }}
       />
       {ceiling && ceiling.peak !== null && (

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { formatText, metricLabel } from "../format.ts";
 import { findGaps, type Point } from "../state/points.ts";
 import { linePoints } from "./line-points.ts";
-import { gapsSince } from "./smoke.ts";
+import { gapsSince, paintFailures, paintStart } from "./smoke.ts";
 import { type Line, TimeChart } from "./time-chart.tsx";
 
 interface MetricChartProps {
@@ -15,8 +15,15 @@ interface MetricChartProps {
   stepMs: number;
   /** Earlier there was nothing to measure. */
   createdAt?: number;
+  /** What happened at `createdAt`; a line says so. */
+  created?: string | undefined;
   height?: number;
+  /** Ends of the axis, where 0 and the highest value are not the ones to show. */
+  min?: number | undefined;
+  max?: number | undefined;
   suggestedMax?: number;
+  /** A value holds until the next one. */
+  stepped?: boolean;
   onZoom?: ((from: number, to: number) => void) | undefined;
 }
 
@@ -28,8 +35,12 @@ export function MetricChart({
   to,
   stepMs,
   createdAt = 0,
+  created,
   height = 130,
+  min,
+  max,
   suggestedMax,
+  stepped = false,
   onZoom,
 }: MetricChartProps) {
   const inView = useMemo(() => points.filter((point) => point.end >= from && point.t <= to), [points, from, to]);
@@ -41,9 +52,10 @@ export function MetricChart({
         label: metricLabel(metric),
         colour: index === 0 ? "accent" : "second",
         dashed: index > 0,
+        stepped,
         points: linePoints(inView, metric, breaks),
       })),
-    [metrics, inView, breaks],
+    [metrics, inView, breaks, stepped],
   );
   const newest = inView.at(-1);
   const summary = metrics.map((metric) => `${metricLabel(metric)} ${formatText(metric, newest?.values[metric]?.mid)}`).join(", ");
@@ -54,12 +66,18 @@ export function MetricChart({
       from={from}
       to={to}
       unit={unit}
+      min={min}
+      max={max}
       suggestedMax={suggestedMax}
       scaleless={!lines.some((line) => line.points.some((point) => Number.isFinite(point.y)))}
       lines={lines}
       gaps={gaps}
       stepMs={stepMs}
       onZoom={onZoom}
+      paint={(painting) => {
+        if (created !== undefined) paintStart(painting, createdAt, created);
+        paintFailures(painting, inView, stepMs);
+      }}
     />
   );
 }

@@ -4,7 +4,28 @@ import { GAP_FACTOR, type Gap, type Point } from "../state/points.ts";
 import type { Painting } from "./canvas.ts";
 import { paintWord } from "./canvas.ts";
 
-export const SMOKE_METRICS = ["ping_rtt_min", "ping_rtt_median", "ping_rtt_p95", "ping_rtt_max", "ping_loss_pct"] as const;
+/** The metrics of one distribution. A type that keeps no maximum names its highest percentile. */
+export interface SmokeMetrics {
+  readonly min: string;
+  readonly median: string;
+  readonly p95: string;
+  readonly max: string;
+  /** What colours the median; null where a type counts no loss. */
+  readonly loss: string | null;
+}
+
+/** Everything the picture needs, each once. */
+export const metricsOfSmoke = (names: SmokeMetrics): string[] => [
+  ...new Set([names.min, names.median, names.p95, names.max, ...(names.loss === null ? [] : [names.loss])]),
+];
+
+export const PING_SMOKE: SmokeMetrics = {
+  min: "ping_rtt_min",
+  median: "ping_rtt_median",
+  p95: "ping_rtt_p95",
+  max: "ping_rtt_max",
+  loss: "ping_loss_pct",
+};
 
 /** Runs wider than this on screen show the spread of their single packets. */
 const PACKETS_FROM_PX = 5;
@@ -24,7 +45,7 @@ export interface Slot {
 }
 
 /** Where a point is drawn: up to the next one, but never over a stretch without data. */
-function slotOf(points: readonly Point[], index: number, stepMs: number, x: (ms: number) => number): Slot {
+export function slotOf(points: readonly Point[], index: number, stepMs: number, x: (ms: number) => number): Slot {
   const point = points[index];
   if (!point) return { left: 0, width: 0 };
   const next = points[index + 1];
@@ -41,7 +62,7 @@ export function quantile(sorted: readonly number[], share: number): number | nul
   return sorted[Math.round(share * (sorted.length - 1))] ?? null;
 }
 
-function bandsOf(point: Point, width: number): [number, number][] {
+function bandsOf(point: Point, width: number, names: SmokeMetrics): [number, number][] {
   const bands: [number, number][] = [];
   const add = (low: number | null | undefined, high: number | null | undefined) => {
     if (typeof low === "number" && typeof high === "number") bands.push([low, high]);
@@ -50,14 +71,17 @@ function bandsOf(point: Point, width: number): [number, number][] {
     for (const [low, high] of PACKET_BANDS) add(quantile(point.rtts, low), quantile(point.rtts, high));
     return bands;
   }
-  const { ping_rtt_min: min, ping_rtt_median: median, ping_rtt_p95: p95, ping_rtt_max: max } = point.values;
+  const min = point.values[names.min];
+  const median = point.values[names.median];
+  const p95 = point.values[names.p95];
+  const max = point.values[names.max];
   add(min?.low, max?.high);
   add(min?.low, p95?.mid);
   add(median?.low, median?.high);
   return bands;
 }
 
-export function paintSmoke(painting: Painting, points: readonly Point[], stepMs: number): void {
+export function paintSmoke(painting: Painting, points: readonly Point[], stepMs: number, names: SmokeMetrics): void {
   const { context, area, colours, x, y } = painting;
   context.save();
   context.beginPath();
@@ -66,30 +90,24 @@ export function paintSmoke(painting: Painting, points: readonly Point[], stepMs:
   context.fillStyle = colours.smoke;
   points.forEach((point, index) => {
     const { left, width } = slotOf(points, index, stepMs, x);
-    for (const [low, high] of bandsOf(point, width)) {
+    for (const [low, high] of bandsOf(point, width, names)) {
       const top = y(high);
       context.fillRect(left, top, width, Math.max(1, y(low) - top));
     }
   });
-  paintMedians(painting, points, stepMs);
+  paintMedians(painting, points, stepMs, names);
   paintFailures(painting, points, stepMs);
   context.restore();
 }
 
-function paintMedians({ context, colours, x, y }: Painting, points: readonly Point[], stepMs: number): void {
+function paintMedians({ context, colours, x, y }: Painting, points: readonly Point[], stepMs: number, names: SmokeMetrics): void {
   points.forEach((point, index) => {
-    const value = point.values.ping_rtt_median?.mid;
+    const value = point.values[names.median]?.mid;
     if (value === null || value === undefined) return;
     const { left, width } = slotOf(points, index, stepMs, x);
-    context.fillStyle = colours.loss[lossLevel(point.loss)];
+    context.fillStyle = names.loss === null ? colours.accent : colours.loss[lossLevel(point.loss)];
     context.fillRect(left, y(value) - MEDIAN_PX / 2, width, MEDIAN_PX);
-    paintStep(
-      context,
-      y(value),
-      y(points[index - 1]?.values.ping_rtt_median?.mid ?? value),
-      left,
-      adjoins(points, index, stepMs),
-    );
+    paintStep(context, y(value), y(points[index - 1]?.values[names.median]?.mid ?? value), left, adjoins(points, index, stepMs));
   });
 }
 
@@ -105,7 +123,7 @@ function paintStep(context: CanvasRenderingContext2D, here: number, before: numb
 }
 
 /** Runs that nothing answered stand as red ticks on the floor of the chart. */
-function paintFailures({ context, area, colours, x }: Painting, points: readonly Point[], stepMs: number): void {
+export function paintFailures({ context, area, colours, x }: Painting, points: readonly Point[], stepMs: number): void {
   context.fillStyle = colours.bad;
   points.forEach((point, index) => {
     if (!point.failed) return;
@@ -163,12 +181,18 @@ export interface Ceiling {
 
 const OUTLIER_FACTOR = 3;
 
-/** Top of the latency axis, null when nothing answered: room for nearly every point; rare peaks may be cut off, and then that is said. */
-export function ceilingOf(points: readonly Point[]): Ceiling | null {
-  const highs = points
-    .map((point) => point.values.ping_rtt_max?.high ?? point.values.ping_rtt_median?.high ?? null)
-    .filter((value) => value !== null)
-    .sort((a, b) => a - b);
+/** Top of the latency axis, null when nothing answered. */
+export function ceilingOf(points: readonly Point[], names: SmokeMetrics): Ceiling | null {
+  return ceilingOfHighs(
+    points
+      .map((point) => point.values[names.max]?.high ?? point.values[names.p95]?.high ?? point.values[names.median]?.high ?? null)
+      .filter((value) => value !== null),
+  );
+}
+
+/** Room for nearly every value; rare peaks may be cut off, and then that is said. */
+export function ceilingOfHighs(values: readonly number[]): Ceiling | null {
+  const highs = values.toSorted((a, b) => a - b);
   const peak = highs.at(-1);
   if (peak === undefined) return null;
   const usual = quantile(highs, 0.97) ?? peak;

@@ -1,7 +1,7 @@
 // A chart over time: axes by chart.js, lines with breaks, painters beneath, the shared cursor, zoom by dragging.
 
 import { useSignal } from "@preact/signals";
-import type { ChartConfiguration, ChartDataset } from "chart.js";
+import type { ChartConfiguration, ChartDataset, Scale } from "chart.js";
 import { useEffect, useRef } from "preact/hooks";
 import { formatUnit } from "../format.ts";
 import type { Gap } from "../state/points.ts";
@@ -16,6 +16,8 @@ export interface Line {
   readonly label: string;
   readonly colour: "accent" | "second" | "muted";
   readonly dashed?: boolean;
+  /** A value holds until the next one, as sizes and counts do. */
+  readonly stepped?: boolean;
   /** NaN breaks the line. */
   readonly points: readonly { x: number; y: number }[];
 }
@@ -27,6 +29,8 @@ export interface TimeChartProps {
   readonly from: number;
   readonly to: number;
   readonly unit: string;
+  /** 0 where nothing is said. */
+  readonly min?: number | undefined;
   readonly max?: number | undefined;
   /** Nothing has a value, so a scale would be made up. */
   readonly scaleless?: boolean;
@@ -62,13 +66,22 @@ function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"lin
     pointBorderWidth: 0,
     pointHitRadius: 0,
     spanGaps: false,
+    stepped: line.stepped === true,
   }));
 }
 
 const tick = (value: string | number, unit: string) => {
   const shown = formatUnit(Number(value), unit);
-  return unit.startsWith("bytes") ? `${shown.text} ${shown.unit}` : shown.text;
+  return unit.startsWith("bytes") || unit === "bit/s" ? `${shown.text} ${shown.unit}` : shown.text;
 };
+
+/** The axis' first label stands wherever the view begins; where the next one is too close it goes. */
+const LABEL_PX = 46;
+function dropCrowdedTick(scale: Scale): void {
+  const [first, second] = scale.ticks;
+  if (!first || !second) return;
+  if (scale.getPixelForValue(second.value) - scale.getPixelForValue(first.value) < LABEL_PX) scale.ticks = scale.ticks.slice(1);
+}
 
 function optionsOf(props: TimeChartProps, colours: Colours): NonNullable<TimeConfig["options"]> {
   const ticks = { color: colours.muted, maxRotation: 0, autoSkipPadding: 24 };
@@ -89,9 +102,10 @@ function optionsOf(props: TimeChartProps, colours: Colours): NonNullable<TimeCon
         time: { displayFormats: TIME_FORMATS },
         // Midnights are major ticks and show the date.
         ticks: { ...ticks, major: { enabled: true } },
+        afterUpdate: dropCrowdedTick,
       },
       y: {
-        min: 0,
+        min: props.min ?? 0,
         ...(props.max === undefined ? {} : { max: props.max }),
         ...(props.suggestedMax === undefined ? {} : { suggestedMax: props.suggestedMax }),
         grid: { color: colours.line },

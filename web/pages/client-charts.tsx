@@ -1,15 +1,15 @@
-// A client's charts on one time axis: each test's latency, then the host.
+// A client's charts on one time axis: each test's main one, then the host.
 
 import { useMemo, useState } from "preact/hooks";
 import type { ClientDetail } from "#contract/api";
 import { CADENCE } from "#contract/limits";
 import type { HostReading, Result } from "#contract/result";
 import { idPath } from "../api.ts";
-import { LatencyChart } from "../charts/latency-chart.tsx";
 import { MetricChart } from "../charts/metric-chart.tsx";
 import { Readout } from "../charts/readout.tsx";
-import { SMOKE_METRICS } from "../charts/smoke.ts";
-import { testTitle } from "../format.ts";
+import { isNumeric, testTitle } from "../format.ts";
+import { panelOf } from "../panels/index.ts";
+import { LineWords } from "../panels/legend.tsx";
 import { Card } from "../parts/page.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { Failed, Skeleton } from "../parts/states.tsx";
@@ -19,6 +19,9 @@ import { type ShownView, useView } from "../state/use-view.ts";
 import { type RangeName, rangeForAge } from "../state/view.ts";
 
 const CLIENT_RANGES: readonly RangeName[] = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
+
+/** Beside each small chart. */
+const READOUT_FIGURES = 3;
 
 interface HostChart {
   readonly title: string;
@@ -49,7 +52,7 @@ export function ClientCharts({ client, hosts, results }: ClientChartsProps) {
         <h2>Over time</h2>
         <RangeButtons view={shown.view} ranges={CLIENT_RANGES} onRange={shown.choose} />
       </div>
-      <Latencies client={client} results={results} shown={shown} />
+      <TestCharts client={client} results={results} shown={shown} />
       <HostCharts client={client} hosts={hosts} shown={shown} />
     </section>
   );
@@ -57,28 +60,48 @@ export function ClientCharts({ client, hosts, results }: ClientChartsProps) {
 
 type ClientTest = ClientDetail["tests"][number];
 
-function Latencies({ client, results, shown }: { client: ClientDetail; results: readonly Result[]; shown: ShownView }) {
-  const query = useClientSeries(client.id, SMOKE_METRICS, shown.view);
-  const pings = client.tests.filter((test) => test.type === "ping");
-  if (pings.length === 0) return null;
+/** Ping before the others, then by the first test of a type; each type reads what its own chart needs. */
+function TestCharts({ client, results, shown }: { client: ClientDetail; results: readonly Result[]; shown: ShownView }) {
+  const types = [...new Set(client.tests.map((test) => test.type))].sort((a, b) => Number(b === "ping") - Number(a === "ping"));
+  if (types.length === 0) return null;
   return (
     <div class="multiples">
-      {pings.map((test) => (
-        <Latency
-          key={test.id}
-          test={test}
-          client={client}
-          data={query.data}
-          error={query.error}
-          results={results}
-          shown={shown}
-        />
+      {types.map((type) => (
+        <ChartsOfType key={type} type={type} client={client} results={results} shown={shown} />
       ))}
     </div>
   );
 }
 
-interface LatencyProps {
+interface ChartsOfTypeProps {
+  type: string;
+  client: ClientDetail;
+  results: readonly Result[];
+  shown: ShownView;
+}
+
+function ChartsOfType({ type, client, results, shown }: ChartsOfTypeProps) {
+  const query = useClientSeries(client.id, panelOf(type).mainMetrics, shown.view);
+  return (
+    <>
+      {client.tests
+        .filter((test) => test.type === type)
+        .map((test) => (
+          <TestChart
+            key={test.id}
+            test={test}
+            client={client}
+            data={query.data}
+            error={query.error}
+            results={results}
+            shown={shown}
+          />
+        ))}
+    </>
+  );
+}
+
+interface TestChartProps {
   test: ClientTest;
   client: ClientDetail;
   data: SeriesData | undefined;
@@ -87,7 +110,8 @@ interface LatencyProps {
   shown: ShownView;
 }
 
-function Latency({ test, client, data, error, results, shown }: LatencyProps) {
+function TestChart({ test, client, data, error, results, shown }: TestChartProps) {
+  const panel = panelOf(test.type);
   const points = useMemo(() => {
     const stored = data
       ? pointsOfSeries(
@@ -107,7 +131,8 @@ function Latency({ test, client, data, error, results, shown }: LatencyProps) {
   return (
     <Card title={title} tools={test.enabled ? undefined : <span class="chip chip-warn">paused</span>}>
       <ChartState data={data} error={error}>
-        <LatencyChart
+        <panel.Main
+          type={test.type}
           name={`${test.destination} from ${client.name}`}
           points={points}
           from={shown.from}
@@ -123,10 +148,9 @@ function Latency({ test, client, data, error, results, shown }: LatencyProps) {
           stepMs={stepMs}
           to={shown.to}
           spanMs={shown.view.spanMs}
-          metrics={[
-            ["ping_rtt_median", "median"],
-            ["ping_loss_pct", "loss"],
-          ]}
+          metrics={panel.columns
+            .filter(([metric]) => isNumeric(metric) && panel.mainMetrics.includes(metric))
+            .slice(0, READOUT_FIGURES)}
         />
       </ChartState>
     </Card>
@@ -150,7 +174,7 @@ function HostCharts({ client, hosts, shown }: { client: ClientDetail; hosts: rea
   return (
     <div class="multiples">
       {HOST_CHARTS.map((chart) => (
-        <Card key={chart.title} title={chart.title} tools={<LineLegend words={chart.words} />}>
+        <Card key={chart.title} title={chart.title} tools={<LineWords words={chart.words} />}>
           <ChartState data={data} error={query.error}>
             <MetricChart
               metrics={chart.metrics}
@@ -174,18 +198,6 @@ function HostCharts({ client, hosts, shown }: { client: ClientDetail; hosts: rea
         </Card>
       ))}
     </div>
-  );
-}
-
-function LineLegend({ words }: { words: readonly string[] }) {
-  return (
-    <ul class="legend">
-      {words.map((word, index) => (
-        <li>
-          <span class={`swatch-line swatch-line-${index}`} aria-hidden="true" /> {word}
-        </li>
-      ))}
-    </ul>
   );
 }
 

@@ -3,8 +3,9 @@ import type { ClientDetail } from "#contract/api";
 import type { Result } from "#contract/result";
 import { idPath } from "../api.ts";
 import { now } from "../clock.ts";
-import { formatNumber } from "../format.ts";
-import { lossLevel } from "../loss.ts";
+import { formatNumber, metricLabel, typeLabel } from "../format.ts";
+import { isLossMetric, lossLevel } from "../loss.ts";
+import { panelOf } from "../panels/index.ts";
 import { Ago } from "../parts/ago.tsx";
 import { Figure, Unknown } from "../parts/figure.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -63,14 +64,10 @@ export function TestsCard({ client }: { client: ClientDetail }) {
             <thead>
               <tr>
                 <th scope="col">Test</th>
+                <th scope="col">Type</th>
                 <th scope="col">Destination</th>
                 <th scope="col">Newest run</th>
-                <th scope="col" class="num">
-                  Median
-                </th>
-                <th scope="col" class="num">
-                  Loss
-                </th>
+                <th scope="col">Measured</th>
                 <th scope="col">Interval</th>
               </tr>
             </thead>
@@ -100,14 +97,16 @@ function TestRow({
   test: ClientDetail["tests"][number];
   newest: Result | undefined;
 }) {
-  const loss = newest?.metrics.ping_loss_pct;
   const why = newest ? undefined : "Not known: it has not run yet";
   return (
     <tr>
       <td data-label="Test">
         <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>{test.name}</a>
       </td>
-      <td data-label="Destination">{test.destination}</td>
+      <td data-label="Type">{typeLabel(test.type)}</td>
+      <td data-label="Destination" class="long-word">
+        {test.destination}
+      </td>
       <td data-label="Newest run">
         {newest ? (
           <span class="run-state">
@@ -120,16 +119,21 @@ function TestRow({
           <span class="text-secondary">none yet</span>
         )}
       </td>
-      <td data-label="Median" class="num">
-        <Figure
-          name="ping_rtt_median"
-          value={newest?.metrics.ping_rtt_median}
-          reason={newest?.reasons.ping_rtt_median}
-          why={why}
-        />
-      </td>
-      <td data-label="Loss" class={`num loss-text-${lossLevel(typeof loss === "number" ? loss : null)}`}>
-        <Figure name="ping_loss_pct" value={loss} reason={newest?.reasons.ping_loss_pct} why={why} />
+      <td data-label="Measured">
+        <span class="measured">
+          {panelOf(test.type)
+            .columns.slice(0, 2)
+            .map(([metric, word]) => {
+              const value = newest?.metrics[metric];
+              const level = isLossMetric(metric) ? lossLevel(typeof value === "number" ? value : null) : "none";
+              return (
+                <span key={metric} class={`text-nowrap loss-text-${level}`} title={metricLabel(metric)}>
+                  <Figure name={metric} value={value} reason={newest?.reasons[metric]} why={why} />{" "}
+                  <span class="text-secondary small">{word}</span>
+                </span>
+              );
+            })}
+        </span>
       </td>
       <td data-label="Interval" class="text-nowrap">
         {intervalText(test.interval_s)}

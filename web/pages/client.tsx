@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
 import type { ClientDetail } from "#contract/api";
+import { clientVerdict } from "../client-verdict.ts";
 import { now } from "../clock.ts";
 import { clientHealth, isUp, statusReason } from "../health.ts";
 import { Ago } from "../parts/ago.tsx";
@@ -15,7 +16,6 @@ import { canWrite, isAdmin } from "../session.ts";
 import { type LiveClient, useClient } from "../state/use-client.ts";
 import { tagTexts } from "../tags.ts";
 import { agoText, sinceText } from "../time.ts";
-import { clientVerdict } from "../verdict.ts";
 import { ClientCharts } from "./client-charts.tsx";
 import { DeleteClient, EditClient, RetireClient } from "./client-dialogs.tsx";
 import { ClientFacts, HostCard, RejectedCard, TestsCard } from "./client-facts.tsx";

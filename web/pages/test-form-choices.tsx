@@ -16,10 +16,18 @@ export function TypeChoice({
   onValue: (type: TestTypeName) => void;
 }) {
   return (
-    <fieldset class="choices" disabled={disabled}>
+    <fieldset class="choices choices-type" disabled={disabled}>
       <legend class="form-label">Type</legend>
       {TEST_TYPE_NAMES.map((name) => (
-        <button key={name} type="button" class="choice choice-type" aria-pressed={value === name} onClick={() => onValue(name)}>
+        <button
+          key={name}
+          type="button"
+          class="choice choice-type"
+          data-testid="test-type"
+          value={name}
+          aria-pressed={value === name}
+          onClick={() => onValue(name)}
+        >
           <strong>{testType(name).label}</strong>
           <span class="form-text">{testType(name).summary}</span>
         </button>
@@ -30,10 +38,13 @@ export function TypeChoice({
 
 export function PacketSize({
   value,
+  usual,
   error,
   onValue,
 }: {
   value: string;
+  /** Empty where the tool decides. */
+  usual: string;
   error: string | undefined;
   onValue: (size: string) => void;
 }) {
@@ -42,7 +53,7 @@ export function PacketSize({
       <Field
         label="Packet size"
         error={error}
-        hint={`Payload bytes, ${LIMITS.packetSizeMin} to ${LIMITS.packetSizeMax.toLocaleString("en-GB")}; ${LIMITS.packetSizeDefault} is usual.`}
+        hint={`Payload bytes, ${LIMITS.packetSizeMin} to ${LIMITS.packetSizeMax.toLocaleString("en-GB")}; ${usual === "" ? "empty takes what the tool sends" : `${usual} is usual`}.`}
       >
         {(ids) => (
           <div class="choices">

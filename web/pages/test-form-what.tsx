@@ -1,9 +1,9 @@
 // What a test measures: type, destination, interval, packet size and the type's own parameters.
 import { LIMITS } from "#contract/limits";
-import { type TestTypeName, testType } from "#contract/test-types/index";
+import { testType } from "#contract/test-types/index";
 import { TextField } from "../parts/field.tsx";
 import { Card } from "../parts/page.tsx";
-import { bodyOf, hasPacketSize, type ParamField, paramFields, type TestForm } from "../state/test-form.ts";
+import { bodyOf, changedType, chosen, hasPacketSize, type ParamField, paramFields, usualPacketSize } from "../state/test-form.ts";
 import type { FormWork } from "../state/use-test-form.ts";
 import { PacketSize, TypeChoice } from "./test-form-choices.tsx";
 
@@ -12,7 +12,7 @@ export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boole
   const usual = testType(form.type).default_interval_s;
   return (
     <Card title="What to measure">
-      <TypeChoice value={form.type} disabled={fixedType} onValue={(type) => change("type", changeType(type))} />
+      <TypeChoice value={form.type} disabled={fixedType} onValue={(type) => change("type", changedType(type))} />
       <TextField
         label="Destination"
         value={form.destination}
@@ -42,6 +42,7 @@ export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boole
       {hasPacketSize(form.type) && (
         <PacketSize
           value={form.packetSize}
+          usual={usualPacketSize(form.type)}
           error={error("packet_size")}
           onValue={(packetSize) => change("packet_size", { packetSize })}
         />
@@ -49,11 +50,6 @@ export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boole
       <Advanced work={work} />
     </Card>
   );
-}
-
-/** Another type has other parameters and another pace. */
-function changeType(type: TestTypeName): Partial<TestForm> {
-  return { type, params: {}, interval: String(testType(type).default_interval_s) };
 }
 
 function Advanced({ work }: { work: FormWork }) {
@@ -89,12 +85,15 @@ function Param({
 }) {
   if (field.kind === "switch") {
     return (
-      <label class="form-check form-switch">
+      <label class="form-check form-switch param-switch">
         <input
           class="form-check-input"
           type="checkbox"
-          checked={value === "true"}
-          onChange={(event) => onValue(event.currentTarget.checked ? "true" : "")}
+          checked={chosen(field, value) === "true"}
+          onChange={(event) => {
+            const on = String(event.currentTarget.checked);
+            onValue(on === (field.fallback || "false") ? "" : on);
+          }}
         />
         <span>
           {field.label} <span class="form-text">{field.hint}</span>
@@ -106,8 +105,13 @@ function Param({
     return (
       <fieldset class="choices">
         <legend class="form-label">{field.label}</legend>
-        {["", ...field.choices].map((choice) => (
-          <button type="button" class="choice" aria-pressed={value === choice} onClick={() => onValue(choice)}>
+        {[...(field.fallback === "" ? [""] : []), ...field.choices.map(String)].map((choice) => (
+          <button
+            type="button"
+            class="choice"
+            aria-pressed={chosen(field, value) === choice}
+            onClick={() => onValue(choice === field.fallback ? "" : choice)}
+          >
             {choice === "" ? "any" : choice}
           </button>
         ))}

@@ -5,21 +5,20 @@ import type { LiveFrame, TestDetail } from "#contract/api";
 import type { Result } from "#contract/result";
 import { Readout } from "../charts/readout.tsx";
 import { now } from "../clock.ts";
-import { formatPercent, formatText, inSentence } from "../format.ts";
+import { inSentence, isNumeric } from "../format.ts";
 import { isUp, STATUS_WORD, statusReason } from "../health.ts";
-import { lossLevel } from "../loss.ts";
 import { panelOf } from "../panels/index.ts";
-import type { Panel } from "../panels/panel.ts";
+import type { Badge, Panel } from "../panels/panel.ts";
 import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
 import { Card, Page, VerdictLine } from "../parts/page.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { ResultTable } from "../parts/result-table.tsx";
 import { Failed, Skeleton, Stale } from "../parts/states.tsx";
+import { testVerdict } from "../run-verdict.ts";
 import { type TestData, useTestData } from "../state/use-test-data.ts";
 import { type ShownView, useView } from "../state/use-view.ts";
 import { type RangeName, rangeForAge } from "../state/view.ts";
 import { intervalText } from "../time.ts";
-import { testVerdict } from "../verdict.ts";
 import { TestChips } from "./test.tsx";
 
 const TEST_RANGES: readonly RangeName[] = ["5m", "15m", "1h", "24h", "7d", "30d"];
@@ -57,7 +56,7 @@ export function TestView({ test, client, heading, actions, tabs }: TestViewProps
   const newest = data.results[0];
   const chips = (
     <>
-      {newest && <LossChip result={newest} />}
+      {newest && <BadgeChip result={newest} panel={panel} />}
       <TestChips test={test} />
       {running && <span class="chip chip-live">measuring…</span>}
     </>
@@ -71,7 +70,8 @@ export function TestView({ test, client, heading, actions, tabs }: TestViewProps
         <>
           <VerdictLine verdict={testVerdict(newest, client.name, state)} />
           <Figures result={newest} panel={panel} interval={test.interval_s} />
-          <Charts test={test} client={client} data={data} shown={shown} panel={panel} />
+          {panel.Newest && <panel.Newest result={newest} />}
+          <Charts test={test} client={client} data={data} shown={shown} panel={panel} latest={newest} />
           <Card title="Recent results">
             <ResultTable results={data.results} columns={panel.columns} older={data.older} />
           </Card>
@@ -89,9 +89,10 @@ interface ChartsProps {
   data: TestData;
   shown: ShownView;
   panel: Panel;
+  latest: Result;
 }
 
-function Charts({ test, client, data, shown, panel }: ChartsProps) {
+function Charts({ test, client, data, shown, panel, latest }: ChartsProps) {
   // A newest point ahead of this clock still belongs on a chart that ends now.
   const end = data.points.at(-1)?.end ?? 0;
   const props = {
@@ -100,6 +101,7 @@ function Charts({ test, client, data, shown, panel }: ChartsProps) {
     points: data.points,
     stepMs: data.stepMs,
     createdAt: Date.parse(test.created_at),
+    created: "test created",
     onZoom: shown.zoom,
     from: shown.from,
     to: shown.view.kind === "range" ? Math.max(shown.to, end) : shown.to,
@@ -107,57 +109,50 @@ function Charts({ test, client, data, shown, panel }: ChartsProps) {
   return (
     <>
       <Card title={panel.chartTitle} tools={<RangeButtons view={shown.view} ranges={TEST_RANGES} onRange={shown.choose} />}>
-        <panel.Main {...props} />
+        <panel.Main {...props} height={280} />
         <footer class="chart-foot">
           {panel.Legend && <panel.Legend />}
-          <Readout points={data.points} stepMs={data.stepMs} to={props.to} spanMs={shown.view.spanMs} metrics={panel.columns} />
+          <Readout
+            points={data.points}
+            stepMs={data.stepMs}
+            to={props.to}
+            spanMs={shown.view.spanMs}
+            metrics={panel.columns.filter(([metric]) => isNumeric(metric))}
+          />
         </footer>
       </Card>
-      {panel.Rest && <panel.Rest {...props} />}
+      {panel.Rest && <panel.Rest {...props} latest={latest} />}
     </>
   );
 }
 
-function LossChip({ result }: { result: Result }) {
-  if (result.status === "failed") return <span class="chip chip-bad">failed</span>;
-  const loss = result.metrics.ping_loss_pct;
-  if (typeof loss !== "number") return null;
-  const tone = { unknown: "", none: "", low: "chip-warn", mid: "chip-warn", high: "chip-bad" }[lossLevel(loss)];
-  return <span class={`chip ${tone}`}>{formatText("ping_loss_pct", loss)} loss</span>;
+function BadgeChip({ result, panel }: { result: Result; panel: Panel }) {
+  const badge: Badge | null = result.status === "failed" ? { tone: "bad", text: "failed" } : (panel.badge?.(result) ?? null);
+  if (!badge) return null;
+  return (
+    <span class={`chip chip-${badge.tone}`} data-testid="badge">
+      {badge.text}
+    </span>
+  );
 }
 
 function Figures({ result, panel, interval }: { result: Result; panel: Panel; interval: number }) {
   const { metrics, reasons } = result;
-  const low = metrics.ping_loss_ci_low;
-  const high = metrics.ping_loss_ci_high;
-  const range =
-    typeof low === "number" && typeof high === "number" ? `, 95 %: ${formatPercent(low)}–${formatPercent(high)} %` : "";
   return (
     <KeyStrip label={`Newest run; one every ${intervalText(interval)}`}>
-      {panel.figures.map(({ metric, label }) => (
+      {panel.figures.map(({ metric, label, tone, note }) => (
         <KeyFigure
+          key={metric}
           name={metric}
           value={metrics[metric]}
           reason={reasons[metric]}
           {...(label ? { label } : {})}
-          tone={metric === "ping_loss_pct" ? toneOfLoss(metrics[metric]) : undefined}
-          note={
-            metric === "ping_loss_pct"
-              ? range
-              : metric === "ping_received"
-                ? ` of ${formatText("ping_sent", metrics.ping_sent)} sent`
-                : undefined
-          }
+          tone={tone?.(metrics[metric], result)}
+          note={note?.(result)}
         />
       ))}
     </KeyStrip>
   );
-}
-
-function toneOfLoss(value: unknown): string | undefined {
-  const level = lossLevel(typeof value === "number" ? value : null);
-  if (level === "high") return "bad";
-  return level === "low" || level === "mid" ? "warn" : undefined;
 }
 
 interface WaitingProps {

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { clientSchema, pageOf, runReplySchema, type Test, testSchema } from "#contract/api";
 import { LIMITS } from "#contract/limits";
 import { command, get, idPath, request } from "../api.ts";
+import { typeLabel } from "../format.ts";
 import { useQuery } from "../hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
@@ -103,8 +104,10 @@ function Row({ test, names, reload }: { test: Test; names: ReadonlyMap<string, s
       <td data-label="Name">
         <a href={path}>{test.name}</a>
       </td>
-      <td data-label="Type">{test.type}</td>
-      <td data-label="Destination">{test.destination}</td>
+      <td data-label="Type">{typeLabel(test.type)}</td>
+      <td data-label="Destination" class="long-word">
+        {test.destination}
+      </td>
       <td data-label="Interval">{intervalText(test.interval_s)}</td>
       <td data-label="Clients">{targetText(test, names)}</td>
       <td data-label="State">

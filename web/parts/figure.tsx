@@ -1,6 +1,7 @@
 // A figure with its unit, or a dash that says why there is none.
 import type { ComponentChildren } from "preact";
-import { formatMetric, metricLabel, reasonText, UNKNOWN } from "../format.ts";
+import { flagTone, formatMetric, metricLabel, reasonText, UNKNOWN } from "../format.ts";
+import { Shape } from "./status.tsx";
 
 type Value = number | string | boolean | null | undefined;
 
@@ -24,8 +25,19 @@ interface FigureProps {
 export function Figure({ name, value, reason, why }: FigureProps) {
   const shown = formatMetric(name, value);
   if (!shown) return <Unknown why={why ?? reasonText(reason)} />;
+  // Words are of any length: what does not fit is in the tool tip.
+  if (typeof value === "string") {
+    return (
+      <span class="figure figure-word" title={value}>
+        {shown.text}
+      </span>
+    );
+  }
+  const tone = flagTone(name, value);
   return (
     <span class="figure">
+      {tone && <Shape tone={tone} />}
+      {tone && " "}
       {shown.text}
       {shown.unit !== "" && <span class="unit"> {shown.unit}</span>}
     </span>

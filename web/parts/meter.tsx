@@ -1,13 +1,23 @@
 // A share of something, as a short bar with its figure to the right.
-import { formatNumber } from "../format.ts";
+import { formatNumber, formatPercent } from "../format.ts";
+import { lossLevel } from "../loss.ts";
 import { Unknown } from "./figure.tsx";
 
 const WARN_FROM = 80;
 const BAD_FROM = 95;
 
-export function Meter({ value, label, why }: { value: number | null; label: string; why: string }) {
+interface MeterProps {
+  value: number | null;
+  label: string;
+  why: string;
+  /** What the colour says: how full something is, or how much was lost. */
+  scale?: "full" | "loss";
+}
+
+export function Meter({ value, label, why, scale = "full" }: MeterProps) {
   if (value === null) return <Unknown why={why} />;
-  const tone = value >= BAD_FROM ? "bad" : value >= WARN_FROM ? "warn" : "plain";
+  const full = value >= BAD_FROM ? "bad" : value >= WARN_FROM ? "warn" : "plain";
+  const tone = scale === "loss" ? `loss-${lossLevel(value)}` : full;
   return (
     <span class="meter">
       <span class="meter-track" aria-hidden="true">
@@ -15,7 +25,7 @@ export function Meter({ value, label, why }: { value: number | null; label: stri
       </span>
       <span class="meter-value">
         <span class="visually-hidden">{label} </span>
-        {value >= 10 ? Math.round(value) : formatNumber(Math.round(value * 10) / 10)}
+        {scale === "loss" ? formatPercent(value) : value >= 10 ? Math.round(value) : formatNumber(Math.round(value * 10) / 10)}
         <span class="unit"> %</span>
       </span>
     </span>

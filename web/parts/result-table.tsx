@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import type { Result, Status } from "#contract/result";
 import { metricLabel } from "../format.ts";
 import type { Tone } from "../health.ts";
-import { lossLevel } from "../loss.ts";
+import { isLossMetric, lossLevel } from "../loss.ts";
+import { whoseText } from "../run-verdict.ts";
 import { clockTime, dateText, fullTime } from "../time.ts";
 import { Figure } from "./figure.tsx";
 import { Icon } from "./icon.tsx";
@@ -81,9 +82,9 @@ export function ResultTable({ results, columns, older }: ResultTableProps) {
   );
 }
 
-/** A phone has room for the first column and the loss. */
+/** A phone has room for the first two. */
 const widthClass = (metric: string, columns: ResultTableProps["columns"]) =>
-  metric === columns[0]?.[0] || metric === "ping_loss_pct" ? "" : "wide-only";
+  columns.slice(0, 2).some(([name]) => name === metric) ? "" : "wide-only";
 
 interface ResultRowProps {
   result: Result;
@@ -110,7 +111,7 @@ function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
       </td>
       {columns.map(([metric]) => (
         <td
-          class={`num ${widthClass(metric, columns)}${metric === "ping_loss_pct" ? ` loss-text-${lossLevel(Number(result.metrics[metric] ?? Number.NaN))}` : ""}`}
+          class={`num ${widthClass(metric, columns)}${isLossMetric(metric) ? ` loss-text-${lossLevel(Number(result.metrics[metric] ?? Number.NaN))}` : ""}`}
         >
           <Figure name={metric} value={result.metrics[metric]} reason={result.reasons[metric]} />
         </td>
@@ -131,21 +132,13 @@ function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
   );
 }
 
-const SOURCE_TEXT: Record<string, string> = {
-  target: "the destination's side",
-  network: "the network",
-  resolver: "name resolution",
-  agent: "the agent itself",
-  tool: "the measuring tool",
-};
-
 function ResultDetail({ result }: { result: Result }) {
   const detail = Object.keys(result.detail).length > 0;
   return (
     <div class="result-detail">
       {result.error && (
         <p class="result-error">
-          <strong>{result.error.message}</strong> <span class="text-secondary">Cause: {SOURCE_TEXT[result.error.source]}.</span>
+          <strong>{result.error.message}</strong> <span class="text-secondary">Cause: {whoseText(result.error.source)}.</span>
         </p>
       )}
       <MetricGroups metrics={result.metrics} reasons={result.reasons} />

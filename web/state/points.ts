@@ -1,6 +1,7 @@
 // Points of a chart, from single results or from buckets of a series, and the gaps between them.
 import type { SeriesReply } from "#contract/api";
 import type { HostReading, Result } from "#contract/result";
+import { LOSS_METRICS, lossOf } from "../loss.ts";
 import { roundTrips } from "./results.ts";
 
 /** A metric within one point: a single value four times, or a bucket's distribution. */
@@ -41,13 +42,13 @@ function spreads(metrics: Readonly<Record<string, unknown>>): Record<string, Spr
 
 export function pointOfResult(result: Result): Point {
   const t = Date.parse(result.started_at);
-  const loss = result.metrics.ping_loss_pct;
+  const loss = lossOf(result.metrics);
   return {
     t,
     end: t + result.duration_ms,
     seq: result.seq,
     failed: result.status === "failed" || loss === 100,
-    loss: typeof loss === "number" ? loss : null,
+    loss,
     values: spreads(result.metrics),
     rtts: roundTrips(result.detail),
   };
@@ -80,7 +81,7 @@ export function pointsOfSeries(series: readonly Series[], resolutionS: number, r
     .sort(([a], [b]) => a - b)
     .map(([t, { values, loss }]) => {
       // Without a pooled loss, the bucket's worst run is the honest one to show.
-      const shownLoss = loss ?? values.ping_loss_pct?.high ?? null;
+      const shownLoss = loss ?? LOSS_METRICS.map((name) => values[name]?.high).find((high) => typeof high === "number") ?? null;
       const end = Math.max(t, Math.min(t + resolutionS * 1000, readAt));
       // Runs without a single value (a name that did not resolve) failed as well, though nothing was sent that could be lost.
       const failed = shownLoss === 100 || Object.values(values).every((spread) => spread.mid === null);

@@ -9,10 +9,12 @@ export function mergeResults(known: readonly Result[], more: readonly Result[]):
   return [...byId.values()].sort((a, b) => Date.parse(b.started_at) - Date.parse(a.started_at) || b.seq - a.seq);
 }
 
-/** Round trips of every packet, where the result carries them. */
-export function roundTrips(detail: Record<string, unknown>): number[] | null {
-  const rtts = detail.rtts;
-  if (!Array.isArray(rtts)) return null;
-  const numbers = rtts.filter((value): value is number => typeof value === "number" && Number.isFinite(value));
+const connectTime = (connect: unknown): unknown =>
+  typeof connect === "object" && connect !== null && "connect_ms" in connect ? connect.connect_ms : null;
+
+/** Round trips of every packet, or the time of every connect, where the result carries them. */
+export function roundTrips({ rtts, connects }: Record<string, unknown>): number[] | null {
+  const times: unknown[] = Array.isArray(rtts) ? rtts : Array.isArray(connects) ? connects.map(connectTime) : [];
+  const numbers = times.filter((value): value is number => typeof value === "number" && Number.isFinite(value));
   return numbers.length > 0 ? numbers.sort((a, b) => a - b) : null;
 }

@@ -1,7 +1,6 @@
 // The test form as data: what was typed, the request it makes, and every field that is wrong.
 import { z } from "zod";
 import { createTestSchema, type Selector, type Test } from "#contract/api";
-import { LIMITS } from "#contract/limits";
 import { type FieldError, fieldErrors } from "#contract/problem";
 import { checkTest, isTestTypeName, type TestTypeName, testType } from "#contract/test-types/index";
 import { fieldMap } from "../problem.ts";
@@ -30,20 +29,31 @@ export interface ParamField {
   readonly label: string;
   readonly hint: string;
   readonly kind: "number" | "choice" | "switch" | "text";
+  /** What an empty field stands for; empty where the agent decides. */
   readonly fallback: string;
-  readonly choices: readonly string[];
+  /** As the schema has them: 4 is a number, "1.1" is a text. */
+  readonly choices: readonly unknown[];
 }
 
 const propertySchema = z.object({
-  type: z.string().optional(),
+  type: z.unknown().optional(),
   description: z.string().optional(),
   default: z.unknown().optional(),
-  anyOf: z.array(z.object({ const: z.unknown() })).optional(),
+  anyOf: z.array(z.object({ const: z.unknown().optional() })).optional(),
   enum: z.array(z.unknown()).optional(),
 });
 const objectSchema = z.object({ properties: z.record(z.string(), propertySchema).default({}) });
 
-const LABELS: Record<string, string> = { ip_version: "IP version", dscp: "DSCP", df: "Don't fragment" };
+const LABELS: Record<string, string> = {
+  ip_version: "IP version",
+  dscp: "DSCP",
+  df: "Don't fragment",
+  alpn: "Application protocols (ALPN)",
+  servername: "Server name (SNI)",
+  dnssec: "DNSSEC",
+  http_version: "HTTP version",
+  expect_json: "Expect JSON",
+};
 
 function labelOf(name: string): string {
   const words = name.replaceAll("_", " ");
@@ -56,13 +66,37 @@ export function paramFields(type: TestTypeName): ParamField[] {
   return Object.entries(properties)
     .filter(([name]) => name !== "packet_size")
     .map(([name, property]) => {
-      const choices = (property.enum ?? property.anyOf?.map((one) => one.const) ?? []).map(String);
+      const choices = (property.enum ?? property.anyOf?.map((one) => one.const) ?? []).filter((choice) => choice !== undefined);
       const numeric = property.type === "number" || property.type === "integer";
       const kind = choices.length > 0 ? "choice" : property.type === "boolean" ? "switch" : numeric ? "number" : "text";
       const fallback = property.default === undefined ? "" : String(property.default);
-      return { name, label: labelOf(name), hint: property.description ?? "", kind, fallback, choices };
+      return { name, label: labelOf(name), hint: hintOf(property.description ?? "", fallback), kind, fallback, choices };
     });
 }
+
+/** On the command line a flag that is on is switched off, and says so ("Do not …"); a switch shows what off means. */
+const hintOf = (description: string, fallback: string) =>
+  fallback === "true" && description.startsWith("Do not ")
+    ? `Off: ${description.charAt(0).toLowerCase()}${description.slice(1)}`
+    : description;
+
+/** The packet size a new test of the type begins with; empty where its tool's own is usual. */
+export function usualPacketSize(type: TestTypeName): string {
+  const usual: unknown = testType(type).params.safeParse({}).data?.packet_size;
+  return typeof usual === "number" ? String(usual) : "";
+}
+
+/** Another type has other parameters and another pace. */
+export const changedType = (type: TestTypeName): Partial<TestForm> => ({
+  type,
+  params: {},
+  interval: String(testType(type).default_interval_s),
+  packetSize: usualPacketSize(type),
+});
+
+/** What is chosen: as typed, else the default. */
+export const chosen = (field: ParamField, typed: string | undefined) =>
+  typed === undefined || typed === "" ? field.fallback : typed;
 
 export const hasPacketSize = (type: TestTypeName) => Object.hasOwn(testType(type).params.shape, "packet_size");
 
@@ -73,7 +107,7 @@ export function emptyForm(clientIds: string[]): TestForm {
     type,
     destination: "",
     interval: String(testType(type).default_interval_s),
-    packetSize: String(LIMITS.packetSizeDefault),
+    packetSize: usualPacketSize(type),
     params: {},
     target: "clients",
     clientIds,
@@ -92,7 +126,7 @@ export function formOfTest(test: Test): TestForm {
     type,
     destination: test.destination,
     interval: String(test.interval_s),
-    packetSize: String(test.packet_size ?? LIMITS.packetSizeDefault),
+    packetSize: test.packet_size === null ? usualPacketSize(type) : String(test.packet_size),
     params: Object.fromEntries(own.map(([name, value]) => [name, String(value)])),
     target,
     clientIds: test.client_ids,
@@ -112,10 +146,15 @@ function paramsOf(form: TestForm): Record<string, unknown> {
   const params: Record<string, unknown> = {};
   for (const field of paramFields(form.type)) {
     const text = form.params[field.name] ?? "";
-    if (text === "" || (field.kind === "switch" && text === "false")) continue;
-    params[field.name] = field.kind === "switch" ? true : field.kind === "text" ? text : numberFrom(text);
+    if (text !== "") params[field.name] = paramValue(field, text);
   }
   return params;
+}
+
+function paramValue(field: ParamField, text: string): unknown {
+  if (field.kind === "switch") return text === "true";
+  if (field.kind === "choice") return field.choices.find((choice) => String(choice) === text) ?? text;
+  return field.kind === "number" ? numberFrom(text) : text;
 }
 
 function selectorOf(form: TestForm): Selector | null {
