@@ -56,8 +56,11 @@ const HOSTILE = [
 const PORTS = ["0", "65536", "-1", "80;id", "1e3", "0x50", " 80", ""];
 
 /** The hostile host as this type's destination; a name to look up may be odder than a host to measure, so it has its own tests. */
-const dressed = (type: TestTypeName, host: string): string[] =>
-  type === "http" ? [host, `http://${host}/`, `https://${host}:443/x`] : [host];
+const dressed = (type: TestTypeName, host: string): string[] => {
+  if (type !== "http") return [host];
+  // With a slash in it, the part before is a host and the rest a path: a URL like any other.
+  return host.includes("/") ? [host] : [host, `http://${host}/`, `https://${host}:443/x`];
+};
 
 const TYPES = TEST_TYPE_NAMES.filter((type) => type !== "dns");
 
