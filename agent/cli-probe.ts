@@ -106,11 +106,11 @@ async function probe(type: TestTypeName, destination: string, given: ProbeFlags)
   const result = await runTest({ type, destination: destination.trim(), params }, stop.signal, undefined, watch);
   process.off("SIGINT", interrupt);
   process.off("SIGTERM", interrupt);
-  process.stdout.write(
-    given.json === true ? `${JSON.stringify(cliResult(result))}\n` : `${report(result, given.verbose === true, paint)}\n`,
-  );
   process.exitCode = exitCodeOf(result);
   if (process.exitCode === EXIT.cannotMeasure && result.error !== null) process.stderr.write(`${result.error.message}\n`);
+  const text = given.json === true ? JSON.stringify(cliResult(result)) : report(result, given.verbose === true, paint);
+  // A look-up by the operating system cannot be called off; the result is out, and nobody waits for what is left.
+  process.stdout.write(`${text}\n`, () => process.exit());
 }
 
 /** The finished run: its head, then the probe's own view, or every metric when asked for or when nothing was measured. */

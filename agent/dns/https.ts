@@ -159,7 +159,9 @@ class Pending {
 
   readonly end = (): void => {
     const query_ms = round3(performance.now() - this.sent_at);
-    this.#resolve({ status: this.status ?? 0, type: this.type, body: Buffer.concat(this.#body), query_ms });
+    // An HTTP/2 stream whose session was cut ends, too, without ever having had a status.
+    if (this.status === undefined) this.close();
+    else this.#resolve({ status: this.status, type: this.type, body: Buffer.concat(this.#body), query_ms });
   };
 }
 

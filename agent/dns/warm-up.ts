@@ -21,6 +21,8 @@ async function datagram(codec: Codec): Promise<void> {
     const echo = once(socket, "message", { signal });
     socket.send(codec.query(0, QUESTION));
     const [message] = (await echo) as [Buffer];
+    // As a response it is decoded whole: otherwise the first answer of several would delay the others.
+    message.writeUInt8(message.readUInt8(2) | 0x80, 2);
     codec.read(message, 0, QUESTION);
   } finally {
     socket.close();
