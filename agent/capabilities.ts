@@ -27,7 +27,7 @@ export async function checkPing(): Promise<PingState> {
   // iputils says with -v which kind of socket it got.
   const args = tool.dialect === "iputils" ? ["-v", ...command.args] : command.args;
   const run = await runTool({ file: command.file, args, timeout_ms: 6000 });
-  const output = adapter.parse(run);
+  const output = adapter.parse(run, tool);
   if ((output.summary?.received ?? 0) > 0) {
     const mode = /SOCK_DGRAM/.test(run.stdout + run.stderr)
       ? "dgram"

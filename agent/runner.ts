@@ -62,7 +62,7 @@ async function runProbe<Type extends TestTypeName>(
     objection: (destination) => around.veto?.({ ...order, destination }),
   };
   try {
-    const late = lateOutcome(type, budget, deadline_ms);
+    const late = lateOutcome(type, budget, deadline_ms, around.stop);
     const outcome = await Promise.race([probe.run(order.destination, params, context), late.outcome]).finally(late.cancel);
     const spent = budget.spent.length > 0 ? { budgets_hit: budget.spent } : {};
     const told = { ...outcome, detail: { ...outcome.detail, ...spent } };
@@ -74,24 +74,33 @@ async function runProbe<Type extends TestTypeName>(
   }
 }
 
-/** What a run answers whose probe does not end at its deadline, nor when it is stopped. */
-function lateOutcome(type: TestTypeName, budget: Budget, deadline_ms: number) {
-  let timer: NodeJS.Timeout | undefined;
+/**
+ * What a run answers whose probe does not end at its deadline, nor when it is stopped. Its timer also keeps the process
+ * waiting: a probe whose last socket died without a word would else end it.
+ */
+function lateOutcome(type: TestTypeName, budget: Budget, deadline_ms: number, stop: AbortSignal) {
   const grace = Math.min(OVERTIME_MS, Math.max(50, deadline_ms * 0.08));
+  let timer: NodeJS.Timeout | undefined;
+  let hurry: () => void = () => {};
   const outcome = new Promise<Outcome>((resolve) => {
-    const message = `the run did not end at its deadline of ${(deadline_ms / 1000).toFixed(1)} s`;
-    const give = () =>
-      resolve(
-        budget.stopped
-          ? unmeasured(type, { code: "aborted", source: "agent", message: "the run was stopped before its end" }, "timeout")
-          : unmeasured(type, { code: "deadline", source: "agent", message }, "timeout"),
-      );
-    const arm = () => {
-      timer = setTimeout(give, budget.stopped ? STOP_GRACE_MS : grace);
+    const give = () => {
+      const message = budget.stopped
+        ? "the run was stopped before its end"
+        : `the run did not end at its deadline of ${(deadline_ms / 1000).toFixed(1)} s`;
+      resolve(unmeasured(type, { code: budget.stopped ? "aborted" : "deadline", source: "agent", message }, "timeout"));
     };
-    budget.signal.addEventListener("abort", arm, { once: true });
+    timer = setTimeout(give, deadline_ms + grace);
+    hurry = () => {
+      clearTimeout(timer);
+      timer = setTimeout(give, STOP_GRACE_MS);
+    };
   });
-  return { outcome, cancel: () => clearTimeout(timer) };
+  stop.addEventListener("abort", hurry, { once: true });
+  const cancel = () => {
+    clearTimeout(timer);
+    stop.removeEventListener("abort", hurry);
+  };
+  return { outcome, cancel };
 }
 
 /** Parameters in full, or the outcome of an order that may not run. */

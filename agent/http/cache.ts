@@ -10,13 +10,15 @@ export interface CacheReading {
   readonly said: string;
 }
 
+const WORD = /^[a-z][a-z0-9_-]{0,39}$/;
+
 /** The word for a member of Cache-Status (RFC 9211 2): `hit`, or why the request was forwarded. */
 function memberStatus(member: string): string | undefined {
   const parameters = member.split(";").slice(1);
   const names = parameters.map((parameter) => parameter.trim().toLowerCase());
   if (names.some((name) => name === "hit" || name === "hit=?1")) return "hit";
   const reason = names.find((name) => name.startsWith("fwd="))?.slice(4);
-  if (reason === undefined) return undefined;
+  if (reason === undefined || !WORD.test(reason)) return undefined;
   return ["miss", "uri-miss", "vary-miss"].includes(reason) ? "miss" : reason;
 }
 
@@ -36,11 +38,11 @@ export function cacheReading(headers: ResponseHeaders): CacheReading | undefined
   const standard = headers.get("cache-status")?.join(", ").slice(0, 4096);
   const nearest = standard === undefined ? undefined : memberStatus(members(standard).at(-1) ?? "");
   if (standard !== undefined && nearest !== undefined) {
-    return { status: shown(nearest).slice(0, 40), header: "cache-status", said: shown(standard) };
+    return { status: nearest, header: "cache-status", said: shown(standard) };
   }
   const cloudflare = headerOf(headers, "cf-cache-status")?.trim().toLowerCase();
-  if (cloudflare !== undefined && cloudflare !== "") {
-    return { status: shown(cloudflare).slice(0, 40), header: "cf-cache-status", said: shown(cloudflare) };
+  if (cloudflare !== undefined && WORD.test(cloudflare)) {
+    return { status: cloudflare, header: "cf-cache-status", said: cloudflare };
   }
   const legacy = headers.get("x-cache")?.join(", ").slice(0, 1000);
   const word = legacy === undefined ? undefined : xCacheStatus(legacy);

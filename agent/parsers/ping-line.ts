@@ -52,7 +52,7 @@ export type PingEvent =
 // `64 bytes from 10.0.0.1: icmp_seq=1 ttl=62 time=20.2 ms (DUP!)`, with -D a time in front, `seq=` in BusyBox, and on macOS
 // IPv6 `16 bytes from fd00::1, icmp_seq=0 hlim=62 time=20.2 ms`.
 const REPLY =
-  /^(?:\[\d+\.\d+\] )?(\d{1,6}) bytes from (\S+(?: \([^)]*\))?)[:,] (?:icmp_)?seq=(\d{1,6})(?: (?:ttl|hlim)=(\d{1,3}))?(?: time=(\d{1,9}(?:\.\d{1,3})?) ms)?((?: \([A-Z !]+\)| \(truncated\)| DUP!)*)$/i;
+  /^(?:\[\d+\.\d+\] )?(\d{1,6}) bytes from (\S+(?: \([^)]*\))?)[:,] (?:icmp_)?seq=(\d{1,6})(?: (?:ttl|hlim)=(\d{1,3}))?(?: time=(\d{1,16}(?:\.\d{1,3})?) ms)?((?: \([A-Z !]+\)| \(truncated\)| DUP!)*)$/i;
 // `From 10.0.0.9 icmp_seq=1 Destination Host Unreachable`; other pings: `92 bytes from 10.0.0.9: Destination Host Unreachable`.
 const ERROR = /^(?:\[\d+\.\d+\] )?From (\S+?):?(?: \([^)]*\))? icmp_seq=(\d{1,6}) (.+)$/;
 const BSD_ERROR = /^\d{1,6} bytes from ([^\s:]+(?::[^\s:]*)*)(?: \([^)]*\))?: ([A-Z][A-Za-z ,:()=\d]+)$/;

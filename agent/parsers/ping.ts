@@ -43,7 +43,9 @@ export interface PingOutput {
 const COUNTS =
   /^(\d{1,6}) packets transmitted, (\d{1,6}) (?:packets )?received(?:, \+?(\d{1,6}) duplicates)?(?:, \+\d{1,6} \w+)*, [\d.]+% packet loss/;
 const RTTS =
-  /^(?:rtt|round-trip) min\/avg\/max(?:\/(?:mdev|stddev|std-dev))? = (\d{1,9}\.\d+)\/(\d{1,9}\.\d+)\/(\d{1,9}\.\d+)(?:\/(\d{1,9}\.\d+))? ms/;
+  /^(?:rtt|round-trip) min\/avg\/max(?:\/(?:mdev|stddev|std-dev))? = (\d{1,16}\.\d+)\/(\d{1,16}\.\d+)\/(\d{1,16}\.\d+)(?:\/(\d{1,16}\.\d+))? ms/;
+// iputils met a send time that cannot be, in a damaged reply or after the clock was set: it takes the round trip for 0.
+const BAD_TIME = /time of day goes back|invalid tv_u?sec/;
 const SNAPSHOT =
   /^\r?(\d{1,6})\/\d{1,6} packets, \d{1,3}% loss, min\/avg\/ewma\/max = (\d{1,9}\.\d{3})\/(\d{1,9}\.\d{3})\/(\d{1,9}\.\d{3})\/(\d{1,9}\.\d{3}) ms$/;
 
@@ -77,12 +79,15 @@ export function parsePing(stdout: string, stderr = ""): PingOutput {
   const complaints = completeLines(stderr);
   const reader = new PingLines();
   const events = [...lines, ...complaints].map((line) => reader.read(line)).filter((event) => event !== undefined);
-  const snapshots = complaints.map(readSnapshot).filter((snapshot) => snapshot !== undefined);
+  const replies = events.flatMap((event) => (event.type === "reply" ? [event.reply] : []));
+  const summary = readSummary(lines);
+  const badTimes = complaints.some((line) => BAD_TIME.test(line));
+  const snapshots = badTimes ? [] : complaints.map(readSnapshot).filter((snapshot) => snapshot !== undefined);
   return {
-    replies: events.flatMap((event) => (event.type === "reply" ? [event.reply] : [])),
+    replies: badTimes ? replies.map((reply) => (reply.rtt === 0 ? { ...reply, rtt: null, step: null } : reply)) : replies,
     errors: events.flatMap((event) => (event.type === "error" ? [event.error] : [])),
     altered: events.filter((event) => event.type === "altered").length,
-    summary: readSummary(lines),
+    summary: badTimes && summary !== null ? { ...summary, rtt: null } : summary,
     ...(snapshots.length > 0 ? { snapshots } : {}),
   };
 }

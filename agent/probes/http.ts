@@ -131,9 +131,8 @@ function verdict(status: number, content: Content, found: readonly Finding[], pa
 /** A run that its deadline cut in the body has measured something; every other failure has failed. */
 function statusOf(told: Told): Status {
   if (told.failure === null) return "ok";
-  return told.failure.code === "deadline" && told.journey.last.exchange?.status !== null && told.journey.last.exchange !== null
-    ? "partial"
-    : "failed";
+  const answered = typeof told.journey.last.exchange?.status === "number";
+  return answered && told.failure.code === "deadline" ? "partial" : "failed";
 }
 
 function outcome(told: Told, stopped: boolean): Outcome {

@@ -2,11 +2,6 @@
 import { findTool, runTool } from "../exec.ts";
 import { parseTracepathMtu, type TracepathMtu } from "../parsers/tracepath-mtu.ts";
 
-export interface TracepathRun {
-  readonly facts: TracepathMtu;
-  readonly ended: boolean;
-}
-
 /** One run of tracepath within `ms`; undefined when it is not installed. The address is a literal. */
 export async function tracepathMtu(
   address: string,
@@ -14,10 +9,10 @@ export async function tracepathMtu(
   top: number,
   ms: number,
   signal: AbortSignal,
-): Promise<TracepathRun | undefined> {
+): Promise<TracepathMtu | undefined> {
   const file = process.platform === "linux" ? findTool("tracepath") : undefined;
   if (file === undefined) return undefined;
   const args = [family === 6 ? "-6" : "-4", "-n", "-m", "30", "-l", String(top), "--", address];
   const run = await runTool({ file, args, timeout_ms: ms, grace_ms: 100, signal });
-  return { facts: parseTracepathMtu(run.stdout), ended: !run.timedOut && !run.aborted };
+  return parseTracepathMtu(run.stdout);
 }

@@ -35,10 +35,11 @@ export class MtuLocator {
   readonly #start: (size: number, ttl: number) => EchoStream;
   readonly #small: number;
   #size = 0;
-  #large = new Map<number, EchoStream>();
+  readonly #large = new Map<number, EchoStream>();
   readonly #little = new Map<number, EchoStream>();
+  /** TTLs at which neither size was answered. */
+  readonly #mute = new Set<number>();
   #edge: HoleEdge | null = null;
-  done = false;
 
   /** `start` begins a stream of packets of a size with a TTL; `small` is a size that passes. */
   constructor(start: (size: number, ttl: number) => EchoStream, small: number) {
@@ -46,9 +47,9 @@ export class MtuLocator {
     this.#small = small;
   }
 
-  /** Where the hole begins, null as long as it is not known, and when it cannot be told. */
-  get edge(): HoleEdge | null {
-    return this.#edge;
+  /** Where the hole for this size begins; null as long as it is not known. */
+  edge(size: number): HoleEdge | null {
+    return size === this.#size ? this.#edge : null;
   }
 
   /** Stops what runs, for when the hole turned out to be none; what is undecided is asked anew should it be one after all. */
@@ -62,45 +63,41 @@ export class MtuLocator {
   /** One step on: `size` is known to vanish. */
   step(size: number, loss: LossView, wait_ms: number): void {
     if (size !== this.#size) this.#restart(size);
-    if (this.done) return;
-    const answers = (streams: ReadonlyMap<number, EchoStream>, ttl: number) => read(streams.get(ttl), loss, wait_ms);
     let last: { hop: string | null; ttl: number } = { hop: null, ttl: 0 };
     let open = 0;
-    let mute = 0;
-    for (let ttl = 1; ttl <= TTL_LIMIT && open < AHEAD; ttl++) {
+    for (let ttl = 1; ttl <= TTL_LIMIT && open < AHEAD && this.#edge === null; ttl++) {
+      if (this.#mute.has(ttl)) continue;
       const large = this.#large.get(ttl) ?? this.#add(this.#large, size, ttl);
-      const { from, silent } = answers(this.#large, ttl);
+      const { from, silent } = read(large, loss, wait_ms);
       if (from !== null) {
         large.stop();
         last = { hop: from, ttl };
-        mute = 0;
         continue;
       }
-      if (unanswered(large, wait_ms) >= SMALL_AFTER && !this.#little.has(ttl)) this.#add(this.#little, this.#small, ttl);
-      const small = answers(this.#little, ttl);
-      if (small.from !== null) this.#little.get(ttl)?.stop();
-      if (!silent || (small.from === null && !small.silent)) open += 1;
-      else if (small.from !== null) {
-        this.#finish(last, ttl, small.from);
-        return;
-      } else {
-        mute += 1;
-        large.stop();
-        this.#little.get(ttl)?.stop();
-        if (mute >= MUTE_LIMIT) {
-          this.#finish(last, ttl, null);
-          return;
-        }
-      }
+      open += 1;
+      if (unanswered(large, wait_ms) < SMALL_AFTER) continue;
+      const little = this.#little.get(ttl) ?? this.#add(this.#little, this.#small, ttl);
+      const small = read(little, loss, wait_ms);
+      if (small.from !== null) little.stop();
+      if (silent && small.from !== null) this.#finish(last, ttl, small.from);
+      if (silent && small.silent) this.#passOver(ttl, last);
     }
+  }
+
+  /** A router that answers nobody; too many in a row, and nothing more will be learnt. */
+  #passOver(ttl: number, last: { hop: string | null; ttl: number }): void {
+    this.#mute.add(ttl);
+    this.#large.get(ttl)?.stop();
+    this.#little.get(ttl)?.stop();
+    if (ttl - last.ttl >= MUTE_LIMIT) this.#finish(last, ttl, null);
   }
 
   #restart(size: number): void {
     this.pause();
     this.#size = size;
-    this.#large = new Map();
+    this.#large.clear();
+    this.#mute.clear();
     this.#edge = null;
-    this.done = false;
   }
 
   #add(streams: Map<number, EchoStream>, size: number, ttl: number): EchoStream {
@@ -112,7 +109,6 @@ export class MtuLocator {
 
   #finish(last: { hop: string | null; ttl: number }, ttl: number, beyond: string | null): void {
     this.pause();
-    this.done = true;
     this.#edge = { ...last, beyond, certain: beyond !== null && ttl === last.ttl + 1 };
   }
 }

@@ -4,6 +4,7 @@ import type { ResultError } from "#contract/result";
 import type { TracepathMtu } from "../parsers/tracepath-mtu.ts";
 import { median, round3 } from "../statistics.ts";
 import type { Target, Top } from "./mtu.ts";
+import type { Refusal } from "./mtu-beyond.ts";
 import type { RouteView } from "./mtu-host.ts";
 import type { MtuSearch, SearchEnd } from "./mtu-search.ts";
 import { MetricSheet, type Outcome } from "./probe.ts";
@@ -70,7 +71,7 @@ function routeDetail({ route }: RouteView): Record<string, unknown> {
 }
 
 function searchDetail(search: MtuSearch, end: SearchEnd, basis: OutcomeBasis): Record<string, unknown> {
-  const { edge } = search.locator;
+  const { edge } = search;
   const above = search.evidence.get(search.largestPassed + 1);
   return {
     ...basis.detail,
@@ -104,9 +105,9 @@ export function searchOutcome(search: MtuSearch, end: SearchEnd, basis: OutcomeB
   const exact = method !== undefined;
   sheet.set("path_mtu", exact ? passed : null, "too_few_samples");
   sheet.set("path_mtu_method", method, "too_few_samples");
-  sheet.set("pmtu_blackhole", exact ? method === "search" : end === "top" ? false : null, "too_few_samples");
-  const hop = refuser(search) ?? (method === "search" ? search.locator.edge?.hop : undefined);
-  const unlimited = end === "top" || (method === "search" && search.locator.edge !== null);
+  sheet.set("pmtu_blackhole", exact && end !== "cache" ? method === "search" : end === "top" ? false : null, "too_few_samples");
+  const hop = refuser(search) ?? (method === "search" ? search.edge?.hop : undefined);
+  const unlimited = end === "top" || (method === "search" && search.edge !== null);
   sheet.set(
     "pmtu_limiting_hop",
     hop,
@@ -137,21 +138,28 @@ export function searchOutcome(search: MtuSearch, end: SearchEnd, basis: OutcomeB
 }
 
 /** The result of a tracepath that reached its target: the last size came through, and no larger one was tried after it. */
-export function tracepathOutcome(facts: TracepathMtu, basis: OutcomeBasis & { error: ResultError }): Outcome {
+export function tracepathOutcome(
+  facts: TracepathMtu,
+  basis: OutcomeBasis & { error: ResultError; refusals: readonly Refusal[] },
+): Outcome {
   const sheet = new MetricSheet();
   const mtu = facts.pmtu ?? 0;
-  const limit = facts.limits.findLast((each) => each.mtu === mtu);
-  const unlimited = mtu === basis.top.size;
-  const remembered = limit?.from === null && !unlimited;
+  const unlimited = mtu >= basis.top.size;
+  const named = facts.limits.find((each) => each.mtu === mtu && each.from !== null)?.from;
+  const hop = named ?? basis.refusals.find((refusal) => refusal.mtu === mtu)?.from;
+  // Lower than what the interface sends, and no router said so in this run: an older run's knowledge.
+  const remembered = !unlimited && hop === undefined;
   const exact = !unlimited || basis.top.byHost;
   sheet.set("path_mtu", exact ? mtu : null, "too_few_samples");
-  sheet.set("path_mtu_method", remembered ? "route_cache" : "tracepath", "too_few_samples");
-  sheet.set("pmtu_blackhole", false, "unsupported");
-  sheet.set("pmtu_limiting_hop", unlimited ? null : limit?.from, unlimited ? "not_applicable" : "unsupported");
+  sheet.set("path_mtu_method", exact ? (remembered ? "route_cache" : "tracepath") : null, "too_few_samples");
+  sheet.set("pmtu_blackhole", remembered ? null : false, "unsupported");
+  sheet.set("pmtu_limiting_hop", hop, unlimited ? "not_applicable" : "unsupported");
   sheet.set("pmtu_at_least", mtu, "unsupported");
   sheet.set("pmtu_interface_mtu", basis.view.interfaceMtu, "unsupported");
-  const claimed = facts.limits.filter((each) => each.from !== null).at(-1)?.mtu;
-  sheet.set("pmtu_icmp_mtu", claimed, "not_applicable");
+  const claims = [...facts.limits, ...basis.refusals].flatMap(({ from, mtu: said }) =>
+    from === null || said === null ? [] : [said],
+  );
+  sheet.set("pmtu_icmp_mtu", claims.length > 0 ? Math.min(...claims) : null, "not_applicable");
   sheet.fill(metricsOf("mtu"), "unsupported");
   return {
     address: basis.target.address,

@@ -1,6 +1,7 @@
 // The path MTU for people: a row for each size as it is decided, then the verdict and what it rests on.
 import type { Measurement } from "#contract/result";
-import { cell, figure, lossTone, milliseconds, percent, type Row } from "../rows.ts";
+import { cell, figure, lossTone, milliseconds, percent, type Row, type Tone } from "../rows.ts";
+import type { HoleEdge } from "./mtu-locate.ts";
 import type { SizeVerdict } from "./mtu-search.ts";
 
 const WORDS = {
@@ -21,51 +22,52 @@ export function decidedRow({ size, verdict, refusal, sent, rtt }: SizeVerdict): 
   return [figure(`${size} B`, 7), cell(WORDS[verdict], 8, tone), cell(remark, 0, "dim")];
 }
 
+/** Where a black hole begins. */
+export function edgeRow(edge: HoleEdge): Row {
+  const from = edge.hop === null ? "no router" : edge.hop;
+  const next = edge.beyond === null ? "" : `, small ones ${edge.beyond} too`;
+  return [figure("", 7), cell("hole", 8, "bad"), cell(`large packets reach ${from}${next}`, 0, "dim")];
+}
+
 type Facts = Measurement["metrics"];
+
+const LABEL = 9;
+const fact = (label: string, text: string, tone: Tone = "plain"): Row => [cell(label, LABEL, "dim"), cell(text, 0, tone)];
 
 function verdict(metrics: Facts, target: string): Row {
   const { path_mtu: mtu, path_mtu_method: method, pmtu_limiting_hop: hop, pmtu_at_least: least } = metrics;
+  const say = (text: string, tone: Tone) => fact("Path MTU", text, tone);
   if (typeof mtu !== "number") {
-    if (typeof least !== "number") return [cell("Path MTU unknown", 0, "bad")];
-    return [cell(`Packets of ${least} bytes reach ${target}; whether larger ones do is not proven`, 0, "warn")];
+    if (typeof least !== "number") return say("unknown", "bad");
+    return say(`at least ${least} bytes reach ${target}; whether larger packets do is not proven`, "warn");
   }
-  const where = typeof hop === "string" ? ` behind ${hop}` : "";
+  const size = `${mtu} bytes`;
   if (metrics.pmtu_blackhole === true) {
-    return [cell(`Path MTU ${mtu}: larger packets vanish without a word${where} (black hole)`, 0, "bad")];
+    const where = typeof hop === "string" ? ` behind ${hop}` : "";
+    return say(`${size}; larger packets vanish${where} and no ICMP message says so: a black hole`, "bad");
   }
-  if (method === "interface" || mtu === metrics.pmtu_interface_mtu) {
-    return [cell(`Path MTU ${mtu}: the whole path carries what the interface sends`, 0, "good")];
-  }
-  if (method === "route_cache") {
-    return [cell(`Path MTU ${mtu} as the kernel remembers it; larger packets could not be tried`, 0, "warn")];
-  }
-  return [cell(`Path MTU ${mtu}: larger packets are refused${typeof hop === "string" ? ` by ${hop}` : ""}`, 0, "good")];
+  if (mtu === metrics.pmtu_interface_mtu) return say(`${size}; the whole path carries what the interface sends`, "good");
+  if (method === "interface") return say(`${size}; the route of this host allows no more, and the path carries it`, "good");
+  if (method === "route_cache") return say(`${size} as the kernel remembers it; larger packets could not be tried`, "warn");
+  return say(`${size}; larger packets are refused${typeof hop === "string" ? ` by ${hop}` : ""}`, "good");
 }
 
-/** The finished run. */
-export function mtuView({ metrics, detail, error, address, destination }: Measurement): readonly Row[] {
+/** The finished run: the verdict in one sentence, then what it rests on. */
+export function mtuView({ metrics, detail, address, destination }: Measurement): readonly Row[] {
   const rows: Row[] = [verdict(metrics, address ?? destination)];
-  if (error !== null && typeof metrics.pmtu_at_least !== "number") return rows;
+  if (typeof metrics.pmtu_at_least !== "number") return rows;
   const proof = [`method ${String(metrics.path_mtu_method ?? "none")}`];
   if (typeof metrics.pmtu_icmp_mtu === "number") proof.push(`routers claim ${metrics.pmtu_icmp_mtu}`);
   if (typeof detail.smallest_failed === "number") proof.push(`${detail.largest_passed} passes, ${detail.smallest_failed} fails`);
-  rows.push([cell("Proof", 9, "dim"), cell(proof.join(" · "))]);
+  rows.push(fact("Proof", proof.join(" · ")));
   if (typeof metrics.pmtu_probes === "number") {
     const lost = percent(metrics.pmtu_loss_pct);
-    rows.push([
-      cell("Probes", 9, "dim"),
-      cell(
-        `${metrics.pmtu_probes} sent, small ones lost ${lost}, round trip ${milliseconds(metrics.pmtu_rtt_median)}`,
-        0,
-        lossTone(metrics.pmtu_loss_pct),
-      ),
-    ]);
+    const rtt = milliseconds(metrics.pmtu_rtt_median);
+    const text = `${metrics.pmtu_probes} sent; of the small ones ${lost} lost, round trip ${rtt}`;
+    rows.push(fact("Probes", text, metrics.pmtu_loss_pct === 0 ? "plain" : lossTone(metrics.pmtu_loss_pct)));
   }
   if (typeof metrics.pmtu_interface_mtu === "number") {
-    rows.push([
-      cell("Interface", 9, "dim"),
-      cell(`${String(detail.interface ?? "")} ${metrics.pmtu_interface_mtu} bytes`.trim()),
-    ]);
+    rows.push(fact("Interface", `${String(detail.interface ?? "")} ${metrics.pmtu_interface_mtu} bytes`.trim()));
   }
   return rows;
 }

@@ -5,7 +5,7 @@ import { MtuBelief, type SizeEvidence } from "./mtu-belief.ts";
 import { BeyondBurst, beyondTool, type Refusal } from "./mtu-beyond.ts";
 import { type Discovery, EchoStream, HEADER_BYTES } from "./mtu-echo.ts";
 import { fittingLoss, type LossView, patience, sizeEvidence, witnesses } from "./mtu-evidence.ts";
-import { MtuLocator } from "./mtu-locate.ts";
+import { type HoleEdge, MtuLocator } from "./mtu-locate.ts";
 import type { PingTool } from "./ping-tool.ts";
 
 /** Payload of the small packets that tell the loss. */
@@ -42,6 +42,7 @@ export interface SearchSetup {
   readonly deadline: number;
   readonly signal: AbortSignal;
   readonly onDecided: (size: SizeVerdict) => void;
+  readonly onLocated: (edge: HoleEdge) => void;
 }
 
 export interface SizeVerdict {
@@ -86,6 +87,11 @@ export class MtuSearch {
   /** Probability that silence at this size is nothing but loss; 1 where nothing vanished. */
   falseFailure(size: number): number {
     return this.loss.atMost ** (this.evidence.get(size)?.vanished ?? 0);
+  }
+
+  /** Where the black hole begins; null when there is none or it is not known. */
+  get edge(): HoleEdge | null {
+    return this.locator.edge(this.largestPassed + 1);
   }
 
   /** Runs to its end; every child is gone afterwards. */
@@ -203,7 +209,7 @@ export class MtuSearch {
 
   /** Whether the router before a black hole is still being looked for. */
   #mayLocate(): boolean {
-    return this.#isHole() && !this.locator.done;
+    return this.#isHole() && this.edge === null;
   }
 
   /** Packets just above the largest that passes vanish, and no router explains it. */
@@ -222,10 +228,13 @@ export class MtuSearch {
     }
     const settled = this.#belief.likeliest();
     const hole = passed > 0 && settled.mtu === passed && settled.probability > SETTLED && this.#isHole();
-    if (hole) this.locator.step(passed + 1, this.loss, this.wait_ms);
-    else this.locator.pause();
+    const locating = hole && this.edge === null;
+    if (locating) {
+      this.locator.step(passed + 1, this.loss, this.wait_ms);
+      if (this.edge !== null) this.#setup.onLocated(this.edge);
+    } else if (!hole) this.locator.pause();
     const running = this.streams.filter((stream) => stream.running).length + this.bursts.filter((burst) => burst.running).length;
-    this.#start((hole && !this.locator.done ? STREAMS_WHILE_LOCATING : STREAMS) - running);
+    this.#start((locating ? STREAMS_WHILE_LOCATING : STREAMS) - running);
   }
 
   #start(places: number): void {

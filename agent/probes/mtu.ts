@@ -8,10 +8,11 @@ import { MTU_RANGE, type MtuParams } from "#contract/test-types/mtu";
 import { installHint } from "../install-hint.ts";
 import { pingComplaint } from "../parsers/ping.ts";
 import { resolveHost } from "../resolve.ts";
+import { BeyondBurst, beyondTool, type Refusal } from "./mtu-beyond.ts";
 import { tracepathMtu } from "./mtu-fallback.ts";
 import { choosePing, discoveryOf, type RouteView, routeTo } from "./mtu-host.ts";
 import { searchOutcome, tracepathOutcome } from "./mtu-outcome.ts";
-import { decidedRow, mtuView } from "./mtu-rows.ts";
+import { decidedRow, edgeRow, mtuView } from "./mtu-rows.ts";
 import { MtuSearch, type SearchEnd } from "./mtu-search.ts";
 import type { PingTool } from "./ping-tool.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
@@ -21,6 +22,8 @@ const CLOSING_MS = 200;
 /** Where the interface does not tell its MTU: Ethernet's. */
 const USUAL_MTU = 1500;
 const IPV4_MOST = 65_535;
+/** Time for packets larger than the kernel remembers, ms. */
+const BEYOND_MS = 1500;
 const CONFIGURED_LEAST = 84;
 
 export interface Target {
@@ -62,7 +65,7 @@ async function run(destination: string, params: MtuParams, context: RunContext):
   const detail = { resolve_ms: found.resolve_ms, resolved_by: found.via, interface: view.route?.dev ?? null };
   if ("missing" in choice) {
     const error = { code: choice.missing, source: "tool", message: `${choice.why}; ${installHint("ping")}` } as const;
-    return byTracepath(found, { top, view, detail, error, reason: choice.missing }, context);
+    return byTracepath(found, { top, view, detail, error, reason: choice.missing, refusals: [] }, context);
   }
   return bySearch(choice.tool, found, params, { top, view, detail }, context);
 }
@@ -86,6 +89,7 @@ async function bySearch(tool: PingTool, target: Target, params: MtuParams, known
     deadline: performance.now() + Math.max(0, budget.left() - CLOSING_MS),
     signal: budget.signal,
     onDecided: (size) => watched && show(decidedRow(size)),
+    onLocated: (edge) => watched && show(edgeRow(edge)),
   });
   const end = await search.run();
   const detail = { ...known.detail, tool: tool.version, discovery };
@@ -94,8 +98,7 @@ async function bySearch(tool: PingTool, target: Target, params: MtuParams, known
   }
   if (end === "broken" || (end === "silent" && search.largestPassed === 0)) {
     const { error, reason } = end === "broken" ? complaint(search, tool) : silence(search, target.address);
-    if (error.code === "no_route") return unmeasured("mtu", error, reason, { address: target.address, detail });
-    return byTracepath(target, { ...known, detail, error, reason }, context);
+    return byTracepath(target, { ...known, detail, error, reason, refusals: search.refusals }, context);
   }
   return searchOutcome(search, end satisfies SearchEnd, { ...known, detail, target });
 }
@@ -142,20 +145,29 @@ function silence(search: MtuSearch, address: string): { error: ResultError; reas
 /** The way without echo. When that proves nothing either, `error` is the answer. */
 async function byTracepath(
   target: Target,
-  known: Known & { error: ResultError; reason: Reason },
+  known: Known & { error: ResultError; reason: Reason; refusals: readonly Refusal[] },
   context: RunContext,
 ): Promise<Outcome> {
   const { budget } = context;
+  const { address, family } = target;
+  const unanswered = (detail = known.detail) => unmeasured("mtu", known.error, known.reason, { address, detail });
+  // What no packet reaches, tracepath does not reach either.
+  if (known.error.code === "unreachable" || known.error.code === "no_route") return unanswered();
   const part = budget.part("tracepath", budget.left(), CLOSING_MS);
-  const found = await tracepathMtu(target.address, target.family, known.top.size, part.ms, budget.signal);
-  if (budget.stopped) {
-    return failed("aborted", "agent", "the run was stopped before its end", "timeout", target.address, known.detail);
+  const found = await tracepathMtu(address, family, known.top.size, part.ms, part.signal);
+  if (budget.stopped) return failed("aborted", "agent", "the run was stopped before its end", "timeout", address, known.detail);
+  if (found === undefined) return unanswered();
+  if (!found.reached || found.pmtu === null) return unanswered({ ...known.detail, tracepath: found });
+  const refusals = [...known.refusals];
+  const file = beyondTool();
+  if (found.pmtu < known.top.size && file !== undefined && refusals.length === 0) {
+    // tracepath starts at the size the kernel remembers; only a router's message makes it this run's finding.
+    const { signal } = budget.part("beyond", BEYOND_MS, CLOSING_MS);
+    const burst = new BeyondBurst({ file, address, size: known.top.size, wait_ms: BEYOND_MS / 2, signal }, () => undefined);
+    await burst.ended;
+    if (burst.refusal !== null) refusals.push(burst.refusal);
   }
-  if (found === undefined || !found.facts.reached || found.facts.pmtu === null) {
-    const tried = found === undefined ? {} : { tracepath: found.facts };
-    return unmeasured("mtu", known.error, known.reason, { address: target.address, detail: { ...known.detail, ...tried } });
-  }
-  return tracepathOutcome(found.facts, { ...known, target });
+  return tracepathOutcome(found, { ...known, target, refusals });
 }
 
 /** Path MTU discovery at the packetization layer (RFC 4821, RFC 8899), with ICMP (RFC 1191, RFC 8201) as a hint to verify. */

@@ -26,7 +26,7 @@ export interface Hop {
 /** Answers Linux sends at once, and then each second, before it holds ICMP errors back (icmp(7), icmp_ratelimit). */
 const LIMITER = { burst: 6, per_s: 1 } as const;
 /** Missing answers that are likely held back, since what comes later has them: at least so many, in points of percent. */
-const HELD_BACK = { lost: 2, points: 25 } as const;
+export const HELD_BACK = { lost: 2, points: 25 } as const;
 
 /**
  * Whether answers stop as an ICMP limiter stops them: the first ones all came, and of the rest no more than it lets through.
@@ -47,7 +47,7 @@ function byFrequency(values: readonly string[]): string[] {
 
 const distinct = (values: readonly (string | null)[]): string[] => [...new Set(values.filter((value) => value !== null))];
 
-const lossOf = (probes: readonly FlowProbe[]): number =>
+export const lossOf = (probes: readonly FlowProbe[]): number =>
   probes.length === 0 ? 100 : (100 * probes.filter(({ addr }) => addr === null).length) / probes.length;
 
 /** Flows of which nothing was ever heard at this hop although they asked twice, while every other probe was answered. */

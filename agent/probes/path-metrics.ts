@@ -1,8 +1,9 @@
 // From a finished run to its metrics and detail. Pure.
 import { createHash } from "node:crypto";
+import type { Reason } from "#contract/metrics";
 import type { AsnTable } from "../asn.ts";
 import { median, PERCENTILE_MIN, percentile, round3 } from "../statistics.ts";
-import { type Hop, hopTable, looksLimited } from "./path-hops.ts";
+import { HELD_BACK, type Hop, hopTable, looksLimited, lossOf } from "./path-hops.ts";
 import { distanceOf, distinctPaths, hasLoop, listedHops } from "./path-merge.ts";
 import type { PathRun } from "./path-run.ts";
 import { MetricSheet } from "./probe.ts";
@@ -20,19 +21,40 @@ export interface PathReading {
   readonly hops: readonly Hop[];
   readonly distance: number | undefined;
   readonly distinct: readonly (readonly (string | null)[])[];
+  readonly loss: TargetLoss;
+}
+
+/** Loss at the target in percent, or why there is no saying. */
+export interface TargetLoss {
+  readonly pct: number | undefined;
+  readonly reason: Reason;
+  /** Whether the target holds its ICMP errors back. */
   readonly limited: boolean;
+}
+
+/**
+ * Loss at the target. Where ICMP errors are missing, echo replies tell how much is lost; where those cannot be asked for, nothing is
+ * said. Handshakes and echo replies are no ICMP errors: nobody holds them back by habit.
+ */
+function targetLoss(run: PathRun, elapsed_s: number): TargetLoss {
+  if (distanceOf(run.paths) === undefined || run.target.length === 0)
+    return { pct: undefined, reason: "timeout", limited: false };
+  const pct = lossOf(run.target);
+  const answered = run.target.map(({ addr }) => addr !== null);
+  if (run.method !== "udp" || pct === 0) return { pct, reason: "not_applicable", limited: false };
+  if (run.echo === undefined) return { pct: undefined, reason: "no_permission", limited: looksLimited(answered, elapsed_s) };
+  const echo = lossOf(run.echo);
+  return { pct: echo, reason: "not_applicable", limited: pct - echo >= HELD_BACK.points };
 }
 
 export function readPath(run: PathRun, { elapsed_s }: PathConditions): PathReading {
   const probed = Math.max(0, ...run.probes.map(({ ttl }) => ttl));
   const last = listedHops(run.paths, probed);
-  const answered = run.target.map(({ addr }) => addr !== null);
   return {
     hops: hopTable(run.probes, last, elapsed_s, run.further),
     distance: distanceOf(run.paths),
     distinct: distinctPaths(run.known.map(({ path }) => path)),
-    // Echo replies and handshakes are no ICMP errors; nobody holds them back by habit.
-    limited: run.method === "udp" && looksLimited(answered, elapsed_s),
+    loss: targetLoss(run, elapsed_s),
   };
 }
 
@@ -53,10 +75,7 @@ function asPath(hops: readonly Hop[], table: AsnTable): number[] {
 
 function setTarget(sheet: MetricSheet, run: PathRun, reading: PathReading): void {
   const rtts = run.target.flatMap(({ rtt, addr }) => (rtt === null || addr === null ? [] : [rtt]));
-  const lost = run.target.filter(({ addr }) => addr === null).length;
-  const loss = run.target.length === 0 || reading.limited ? undefined : round3((100 * lost) / run.target.length);
-  const reached = reading.distance !== undefined;
-  sheet.set("path_loss_pct", reached ? loss : undefined, reached ? "not_applicable" : "timeout");
+  sheet.set("path_loss_pct", reading.loss.pct === undefined ? undefined : round3(reading.loss.pct), reading.loss.reason);
   const rounded = (value: number | undefined) => (value === undefined ? undefined : round3(value));
   const late = rtts.length >= PERCENTILE_MIN.p95 ? rounded(percentile(rtts, 95)) : undefined;
   sheet.set("path_rtt_min", rtts.length === 0 ? undefined : round3(Math.min(...rtts)), "timeout");

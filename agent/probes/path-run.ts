@@ -3,11 +3,13 @@ import type { Budget } from "../budget.ts";
 import { type Baseline, type Difference, nextBaseline, PathMemory } from "./path-compare.ts";
 import { distanceOf, type FlowPath } from "./path-merge.ts";
 import { census, flowPorts, probeRound, type Round, type RoundWatch, type Trace } from "./path-round.ts";
-import type { FlowProbe, SweepFailure } from "./path-sweep.ts";
+import { type FlowProbe, type SweepFailure, sweep } from "./path-sweep.ts";
 import type { PathMethod, PathTool, SweepRequest } from "./path-tool.ts";
 
 /** Echo requests for each hop where there is one flow only. */
 const LONE_QUERIES = 3;
+/** Echo requests that look into missing answers of the target. */
+const ECHOES = 20;
 
 /** One run, in validated numbers. Seconds. */
 export interface RunPlan {
@@ -47,6 +49,8 @@ export interface PathRun {
   readonly probes: readonly FlowProbe[];
   /** Of the whole run, to the target's hop; in the order sent, as far as it is known. */
   readonly target: readonly FlowProbe[];
+  /** Echo requests to the target where its ICMP errors went missing; undefined where there was no need or no right to send them. */
+  readonly echo: readonly FlowProbe[] | undefined;
   /** Addresses by hop that only random flows met. */
   readonly further: readonly (readonly string[])[];
   readonly changes: readonly PathChange[];
@@ -194,12 +198,33 @@ export class PathRunner {
     return found;
   }
 
+  /**
+   * A target may hold its ICMP errors back (RFC 1812 4.3.2.8, RFC 4443 2.4 f), but not its echo replies: they tell whether what is
+   * missing was lost.
+   */
+  async #echo({ method, last }: { method: PathMethod; last: Round }): Promise<readonly FlowProbe[] | undefined> {
+    const distance = distanceOf(last.paths);
+    const whole = this.#target.every(({ addr }) => addr !== null);
+    if (method !== "udp" || distance === undefined || whole || this.#signal.aborted) return undefined;
+    const { tool } = this.#plan;
+    if (!tool.methods.includes("icmp")) return undefined;
+    const [flow = 0] = flowPorts(this.#plan.order.address, 1);
+    const order = { ...this.#plan.order, method: "icmp" as const, port: DEFAULT_PORT.icmp, flow };
+    const { probes } = await sweep(
+      tool,
+      { ...order, first: distance, last: distance, queries: ECHOES },
+      { signal: this.#signal },
+    );
+    return probes.some(({ addr }) => addr === order.address) ? probes : undefined;
+  }
+
   /** What is known by now; undefined when no round gave anything. */
   async finish(): Promise<PathRun | { tried: readonly Tried[] }> {
     const settled = this.#settled;
     if (settled === undefined) return { tried: this.#tried };
     const known = this.#baselines.get(settled.method)?.flows;
     const further = await this.#further();
+    const echo = await this.#echo(settled);
     return {
       method: settled.method,
       tried: this.#tried,
@@ -207,6 +232,7 @@ export class PathRunner {
       known: settled.last.paths.map((path) => known?.get(path.flow) ?? path),
       probes: this.#probes,
       target: this.#target,
+      echo,
       further,
       changes: this.#changes,
       compared: this.#compared,

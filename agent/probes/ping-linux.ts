@@ -1,8 +1,9 @@
-// ping on Linux: iputils everywhere, BusyBox on small systems, GNU inetutils on some.
+// ping on Linux: iputils everywhere, BusyBox on small systems, GNU inetutils on some; fping where there is no ping.
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { findTool, runTool } from "../exec.ts";
+import { parseFping } from "../parsers/fping.ts";
 import { parsePing } from "../parsers/ping.ts";
 import { type PingAdapter, type PingCommand, type PingRequest, type PingTool, seconds } from "./ping-tool.ts";
 
@@ -24,6 +25,8 @@ export function readPingVersion(file: string, text: string): PingTool | undefine
   if (/iputils/.test(text)) return { dialect: "iputils", file, version: text.trim().split("\n")[0]?.slice(0, 60) ?? "iputils" };
   const busybox = /BusyBox v?([\d.]+)/i.exec(text);
   if (busybox !== null) return { dialect: "busybox", file, version: `BusyBox ${busybox[1]}` };
+  const fping = /fping: Version (\d+\.\d+)/.exec(text);
+  if (fping !== null) return { dialect: "fping", file, version: `fping ${fping[1]}` };
   const inetutils = /inetutils\)? ([\d.]+)/i.exec(text);
   if (inetutils !== null) return { dialect: "inetutils", file, version: `inetutils ${inetutils[1]}` };
   return undefined;
@@ -53,16 +56,24 @@ function otherPings(first: string): string[] {
 }
 
 /** The tool, or undefined when it may not start. */
-async function identify(file: string): Promise<PingTool | undefined> {
-  const run = await runTool({ file, args: ["-V"], timeout_ms: 2000 });
+async function identify(file: string, args: readonly string[] = ["-V"]): Promise<PingTool | undefined> {
+  const run = await runTool({ file, args, timeout_ms: 2000 });
   if (run.startError !== null) return undefined;
   // An unknown ping is tried as the commonest one; its output decides whether it was understood.
   return readPingVersion(file, run.stdout + run.stderr) ?? { dialect: "iputils", file, version: "unknown" };
 }
 
+/** fping, where it can be believed: before 5.2 it reports total loss when it has no right to a raw socket (schweikert/fping #248). */
+async function findFping(): Promise<PingTool | undefined> {
+  const file = findTool("fping");
+  const tool = file === undefined ? undefined : await identify(file, ["-v"]);
+  const [major = 0, minor = 0] = (tool?.version.replace("fping ", "") ?? "").split(".").map(Number);
+  return tool?.dialect === "fping" && (major > 5 || (major === 5 && minor >= 2)) ? tool : undefined;
+}
+
 async function find(): Promise<PingTool | undefined> {
   const file = findTool("ping");
-  if (file === undefined) return undefined;
+  if (file === undefined) return findFping();
   const changed = statSync(file).mtimeMs;
   if (known?.file === file && known.changed === changed) return known.tool;
   let tool = await identify(file);
@@ -105,17 +116,35 @@ function inetutils(tool: PingTool, request: PingRequest): PingCommand {
   return { file, args: [...args, "--", request.address] };
 }
 
+function fping(tool: PingTool, request: PingRequest): PingCommand {
+  const ms = (value: number) => String(Math.round(value * 1000));
+  const args = [
+    "-C",
+    String(request.count),
+    "-p",
+    ms(request.interval),
+    "-t",
+    ms(request.timeout),
+    "-b",
+    String(request.packet_size),
+  ];
+  if (request.dscp !== undefined) args.push("-O", String(request.dscp << 2));
+  if (request.df === true) args.push("-M");
+  return { file: tool.file, args: [...args, "--", request.address] };
+}
+
 /** Arguments for one run; every number is ours, the address is a literal behind `--`. */
 export function linuxPingCommand(tool: PingTool, request: PingRequest): PingCommand {
   if (tool.dialect === "busybox") return busybox(tool, request);
   if (tool.dialect === "inetutils") return inetutils(tool, request);
+  if (tool.dialect === "fping") return fping(tool, request);
   return iputils(tool, request);
 }
 
 export const pingLinux: PingAdapter = {
   find,
   command: linuxPingCommand,
-  parse: (run) => parsePing(run.stdout, run.stderr),
+  parse: ({ stdout, stderr }, tool) => (tool.dialect === "fping" ? parseFping(stdout, stderr) : parsePing(stdout, stderr)),
   // ping(8) of iputils: SIGQUIT prints the statistics so far and the run goes on. To a ping of unknown make it may be the end.
   snapshotSignal: (tool) => {
     const release = tool.dialect === "iputils" ? releaseOf(tool) : undefined;

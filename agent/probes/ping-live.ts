@@ -121,7 +121,7 @@ export class PingLive {
     this.#ttl = ttl ?? this.#ttl;
     this.#answered.add(index);
     this.#waiting.delete(index);
-    if (rtt === null || reply.duplicate || reply.damaged) return;
+    if (rtt === null || late || reply.duplicate || reply.damaged) return;
     this.#slowest = Math.max(this.#slowest, rtt);
     this.#recent.push(rtt);
     if (this.#recent.length > WINDOW) this.#recent.shift();

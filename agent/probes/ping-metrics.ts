@@ -82,10 +82,25 @@ function timesOf(output: PingOutput, summary: PingSummary): Timed {
   return { times, resolution: sharp?.resolution ?? coarsest, sharp: sharp !== undefined };
 }
 
+/** A reply cannot have taken longer than the whole run: its send time was damaged on the way. It came, but times nothing. */
+function withoutImpossible(output: PingOutput, took_ms: number): PingOutput {
+  const possible = ({ rtt }: PingReply) => rtt === null || rtt <= took_ms;
+  if (output.replies.every(possible)) return output;
+  const replies = output.replies.map((reply) => (possible(reply) ? reply : { ...reply, rtt: null, step: null }));
+  return { ...output, replies, summary: output.summary === null ? null : { ...output.summary, rtt: null } };
+}
+
 /**
  * Facts of a run, or undefined when the output contradicts itself or has no summary: then nothing may be said about loss.
+ * `took_ms` is how long the tool ran.
  */
-export function readPing(output: PingOutput, conditions: PingConditions, count: number): PingReading | undefined {
+export function readPing(
+  printed: PingOutput,
+  conditions: PingConditions,
+  count: number,
+  took_ms = Number.POSITIVE_INFINITY,
+): PingReading | undefined {
+  const output = withoutImpossible(printed, took_ms);
   const { summary } = output;
   if (summary === null || summary.sent > count || summary.received > summary.sent) return undefined;
   const replies = firstReplies(output, summary.sent);

@@ -72,18 +72,34 @@ function applyMilestones(spans: readonly Span[], milestones: readonly Milestone[
   });
 }
 
-/** Some reply took the least time and some the most: the ones that can are pinned there. */
-function pinEnds(spans: readonly Span[], min: number, max: number): boolean {
-  const least = spans.reduce((best, span) =>
-    span.low < best.low || (span.low === best.low && span.high < best.high) ? span : best,
-  );
-  const rest = spans.length > 1 && max > min ? spans.filter((span) => span !== least) : spans;
-  const most = rest.reduce((best, span) =>
-    span.high > best.high || (span.high === best.high && span.low > best.low) ? span : best,
-  );
-  narrow(least, min, min);
-  narrow(most, max, max);
-  return spans.every((span) => span.low <= span.high);
+const holds = (span: Span, value: number): boolean => span.low <= value && value <= span.high;
+const width = (span: Span): number => span.high - span.low;
+
+/**
+ * Some reply took the least time and some the most: the narrowest spans that allow it become those. Where several do, this is a
+ * guess within their widths. Undefined where no reply can be the one.
+ */
+function pinEnds(spans: readonly Span[], min: number, max: number): Span[] | undefined {
+  const pinned = spans.map((span) => ({ ...span }));
+  const taken = new Set<Span>();
+  for (const end of min === max ? [min] : [min, max]) {
+    const able = pinned.filter((span) => !taken.has(span) && holds(span, end));
+    const [first] = able;
+    if (first === undefined) return undefined;
+    const chosen = able.reduce((best, span) => (width(span) < width(best) ? span : best), first);
+    narrow(chosen, end, end);
+    taken.add(chosen);
+  }
+  return pinned;
+}
+
+/** Widest span, µs; one that alone can be the least or the greatest is known exactly. */
+function widest(spans: readonly Span[], ends: readonly number[]): number {
+  const known = ends.flatMap((end) => {
+    const able = spans.filter((span) => holds(span, end));
+    return able.length === 1 ? able : [];
+  });
+  return spans.reduce((most, span) => Math.max(most, known.includes(span) ? 0 : width(span)), 1);
 }
 
 /** Places every time at the same share of its span, so that their mean is the exact one; undefined where none can be. */
@@ -108,11 +124,9 @@ function attempt(
   for (const span of spans) narrow(span, min, max);
   if (spans.some((span) => span.low > span.high)) return undefined;
   if (snapshots.length > 0) applyMilestones(spans, [...snapshots, { ...exact, received: printed.length }]);
-  if (!pinEnds(spans, min, max)) return undefined;
-  const times = place(spans, micro(exact.mean));
-  if (times === undefined) return undefined;
-  const widest = spans.reduce((most, { low, high }) => Math.max(most, high - low), 1);
-  return { times, resolution: widest / 1000 };
+  const pinned = pinEnds(spans, min, max);
+  const times = (pinned && place(pinned, micro(exact.mean))) ?? place(spans, micro(exact.mean));
+  return times && { times, resolution: widest(spans, [min, max]) / 1000 };
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { ToolRun } from "../exec.ts";
 import type { PingOutput } from "../parsers/ping.ts";
 
-export type PingDialect = "iputils" | "busybox" | "inetutils" | "macos" | "windows";
+export type PingDialect = "iputils" | "busybox" | "inetutils" | "fping" | "macos" | "windows";
 
 export interface PingTool {
   readonly dialect: PingDialect;
@@ -32,7 +32,7 @@ export interface PingAdapter {
   /** The installed tool, or undefined. */
   find(): Promise<PingTool | undefined>;
   command(tool: PingTool, request: PingRequest): PingCommand;
-  parse(run: ToolRun): PingOutput;
+  parse(run: ToolRun, tool: PingTool): PingOutput;
   /** The signal that makes the tool print its exact statistics so far, where its lines are coarse; undefined where it knows none. */
   snapshotSignal?(tool: PingTool): NodeJS.Signals | undefined;
 }

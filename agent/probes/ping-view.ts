@@ -24,7 +24,7 @@ const number = (metrics: Metrics, name: keyof Metrics): number | undefined => {
 /** `name value`, or nothing where it was not measured. */
 const named = (name: string, value: unknown): string => (typeof value === "number" ? `${name} ${milliseconds(value)}` : "");
 
-/** The round trips by request as bars from the shortest to the longest; a cross is a lost one. */
+/** The round trips by request as bars from the shortest to the longest; a dot is one that was lost. */
 export function bars(rtts: readonly (number | null)[]): string {
   const times = rtts.filter((rtt) => rtt !== null);
   const [low, high] = [Math.min(...times), Math.max(...times)];
@@ -33,7 +33,7 @@ export function bars(rtts: readonly (number | null)[]): string {
   const width = Math.ceil(rtts.length / BARS);
   const columns = Array.from({ length: Math.ceil(rtts.length / width) }, (_, i) => rtts.slice(i * width, (i + 1) * width));
   const bar = (column: readonly (number | null)[]) => {
-    if (column.includes(null)) return "×";
+    if (column.includes(null)) return "·";
     const worst = Math.max(...column.filter((rtt) => rtt !== null));
     return LEVELS[Math.min(LEVELS.length - 1, Math.floor(((worst - low) / span) * LEVELS.length))] ?? "";
   };
@@ -52,17 +52,20 @@ export function lostNumbers(answered: readonly boolean[]): string {
   return runs.length > NAMED ? `${runs.slice(0, NAMED).join(" ")} …` : runs.join(" ");
 }
 
-function lossRows(metrics: Metrics, rtts: readonly (number | null)[]): Row[] {
+function lossRows(metrics: Metrics, rtts: readonly (number | null)[], tail_ms: unknown): Row[] {
   const loss = number(metrics, "ping_loss_pct");
   const [low, high] = [number(metrics, "ping_loss_ci_low"), number(metrics, "ping_loss_ci_high")];
   const sure = low === undefined || high === undefined ? "" : `true loss ${low.toFixed(1)} to ${high.toFixed(1)} % (95 % sure)`;
   const answered = `${metrics.ping_received} of ${metrics.ping_sent} answered`;
-  const rows = [row("loss", percent(loss), lossTone(loss), answered, sure)];
+  const tail = typeof tail_ms === "number" ? `the last had only ${tail_ms} ms` : "";
+  const rows = [row("loss", percent(loss), lossTone(loss), answered, sure, tail)];
   const bursts = number(metrics, "ping_loss_runs") ?? 0;
   if (bursts > 0 && Number(metrics.ping_received) > 0) {
-    const lost = lostNumbers(rtts.map((rtt) => rtt !== null));
+    const missing = rtts.map((rtt) => rtt !== null);
+    // A reply may have come without a time of its own: then these are not just the lost ones.
+    const onlyLost = missing.filter((timed) => !timed).length === Number(metrics.ping_sent) - Number(metrics.ping_received);
     const longest = `longest ${metrics.ping_loss_burst_max}`;
-    rows.push(row("bursts", String(bursts), "warn", longest, typeof metrics.ping_rtt_min === "number" ? lost : ""));
+    rows.push(row("bursts", String(bursts), "warn", longest, onlyLost ? lostNumbers(missing) : ""));
   }
   return rows;
 }
@@ -138,5 +141,5 @@ export function pingView({ metrics, detail }: Measurement): Row[] {
   if (metrics.ping_method === "tcp") return fallbackRows(metrics, detail);
   if (typeof metrics.ping_sent !== "number") return [];
   const rtts = isTimes(detail.rtts) ? detail.rtts : [];
-  return [...lossRows(metrics, rtts), ...timeRows(metrics, rtts), ...oddRows(metrics, detail)];
+  return [...lossRows(metrics, rtts, detail.tail_wait_ms), ...timeRows(metrics, rtts), ...oddRows(metrics, detail)];
 }

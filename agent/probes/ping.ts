@@ -132,9 +132,9 @@ async function measure(
   }
   const { run: execution, took_ms, live } = await execute(adapter, tool, command, request, context);
   if (context.budget.stopped) return failed(ABORTED, address, detail);
-  const output = adapter.parse(execution);
+  const output = adapter.parse(execution, tool);
   const conditions = { packet_size: params.packet_size, timeout: params.timeout, dscp: params.dscp, family };
-  const reading = readPing(output, conditions, count);
+  const reading = readPing(output, conditions, count, took_ms);
   if (reading === undefined) return withoutIcmp(failureOf(tool, execution, address), target, params, context, detail);
   live?.end(reading.answered);
   const tail_ms = took_ms - (reading.sent - 1) * params.interval * 1000;

@@ -6,11 +6,14 @@ import { parseSs, type SsSocket } from "../parsers/ss.ts";
 /** ss answers in milliseconds; one that does not in this time is not asked again. */
 const SS_MS = 1000;
 const SS_GRACE_MS = 100;
+/** Answers in a row without the socket asked for, until ss is taken for one that cannot show it. */
+const MISSES_MOST = 3;
 
 export class KernelReader {
   readonly #file: string | undefined;
   readonly #signal: AbortSignal;
   #missing: Reason | undefined;
+  #misses = 0;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
@@ -46,6 +49,8 @@ export class KernelReader {
       const readable = socket.info.rto_ms !== null && socket.peer_port === peerPort && ports.includes(socket.local_port);
       if (readable) sockets.set(socket.local_port, socket);
     }
+    this.#misses = sockets.size > 0 ? 0 : this.#misses + 1;
+    if (this.#misses >= MISSES_MOST) this.#missing = "unsupported";
     return sockets;
   }
 }

@@ -89,14 +89,25 @@ export function subjectOf({ attempts, sending }: TcpReading): TcpInfo | undefine
   return read.sort((a, b) => (a.min_rtt_ms ?? Number.POSITIVE_INFINITY) - (b.min_rtt_ms ?? Number.POSITIVE_INFINITY))[0];
 }
 
+/**
+ * The least round trip, ms. Once a segment was lost the kernel also times by the peer's time stamps (RFC 7323), which are cut to
+ * whole milliseconds: such a figure counts only where it is lower by more than that cut.
+ */
+export function leastRoundTrip(rtts: readonly (number | null)[]): number | null {
+  const times = rtts.filter((rtt) => rtt !== null);
+  const fine = times.filter((rtt) => !Number.isInteger(rtt));
+  if (fine.length === 0) return times.length === 0 ? null : Math.min(...times);
+  const least = Math.min(...fine);
+  return round3(Math.min(least, ...times.filter((rtt) => rtt < least - 1)));
+}
+
 function setKernel(sheet: MetricSheet, reading: TcpReading): void {
   setSyns(sheet, reading);
   const info = subjectOf(reading);
   if (info === undefined) return;
   const seen = [...reading.attempts.flatMap((attempt) => (attempt.dialled.kind === "connected" ? [attempt.info] : [])), info];
-  const least = seen.map((each) => each?.min_rtt_ms ?? null).filter((rtt) => rtt !== null);
   const plain: [MetricName, number | string | null][] = [
-    ["tcp_min_rtt_ms", least.length > 0 ? round3(Math.min(...least)) : null],
+    ["tcp_min_rtt_ms", leastRoundTrip(seen.map((each) => each?.min_rtt_ms ?? null))],
     ["tcp_srtt_ms", info.rtt_ms],
     ["tcp_rttvar_ms", info.rttvar_ms],
     ["tcp_rto_ms", info.rto_ms],
@@ -104,7 +115,8 @@ function setKernel(sheet: MetricSheet, reading: TcpReading): void {
     ["tcp_pmtu", info.pmtu],
     ["tcp_cwnd_last", info.cwnd],
     ["tcp_cc", info.cc],
-    ["tcp_snd_wnd", info.snd_wnd],
+    // A window of zero is not printed; a kernel that tells the window has told it before.
+    ["tcp_snd_wnd", info.snd_wnd ?? (seen.some((each) => each?.snd_wnd) ? 0 : null)],
     ["tcp_rcv_space", info.rcv_space],
   ];
   for (const [name, value] of plain) sheet.set(name, value, "unsupported");

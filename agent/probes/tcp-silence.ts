@@ -26,7 +26,10 @@ export function watchSilence(endpoint: Endpoint, timeout_ms: number, unanswered:
   let search: Promise<SignOfLife | undefined> = Promise.resolve(undefined);
   const timer = setTimeout(
     () => {
-      if (unanswered()) search = signOfLife(endpoint, AbortSignal.any([signal, over.signal]));
+      if (!unanswered()) return;
+      search = signOfLife(endpoint, AbortSignal.any([signal, over.signal]));
+      // Whoever ends the search hears of its failure, maybe long after it failed.
+      search.catch(() => undefined);
     },
     Math.min(PATIENCE_MS, timeout_ms * PATIENCE_SHARE),
   );
@@ -52,21 +55,19 @@ export function silenceOf(failure: Failure, endpoint: Endpoint, alive: SignOfLif
 
 /** Sends one echo request and one SYN to another port, and takes the first answer. Ends with the signal at the latest. */
 async function signOfLife(endpoint: Endpoint, signal: AbortSignal): Promise<SignOfLife | undefined> {
-  const first = new AbortController();
-  const both = AbortSignal.any([signal, first.signal]);
+  const answered = new AbortController();
+  const both = AbortSignal.any([signal, answered.signal]);
   const tries = [echo(endpoint, both), otherPort(endpoint, both)];
-  const alive = new Promise<SignOfLife | undefined>((resolve) => {
-    for (const each of tries) {
-      void each.then((sign) => {
-        if (sign !== undefined) resolve(sign);
-      });
-    }
-    void Promise.all(tries).then(() => resolve(undefined));
-  });
-  const sign = await alive;
-  first.abort();
+  const waiting = new Map(tries.map((each, i) => [i, each.then((sign) => ({ i, sign }))]));
+  let found: SignOfLife | undefined;
+  while (found === undefined && waiting.size > 0) {
+    const { i, sign } = await Promise.race(waiting.values());
+    waiting.delete(i);
+    found = sign;
+  }
+  answered.abort();
   await Promise.all(tries);
-  return sign;
+  return found;
 }
 
 async function echo({ address }: Endpoint, signal: AbortSignal): Promise<SignOfLife | undefined> {
@@ -76,7 +77,7 @@ async function echo({ address }: Endpoint, signal: AbortSignal): Promise<SignOfL
   const command = adapter.command(tool, { address, count: 1, interval: 1, timeout: WAIT_S, packet_size: PAYLOAD });
   if ("unsupported" in command) return undefined;
   const run = await runTool({ ...command, timeout_ms: (WAIT_S + 1) * 1000, grace_ms: GRACE_MS, signal });
-  return adapter.parse(run).replies.some((reply) => !reply.damaged) ? { by: "echo" } : undefined;
+  return adapter.parse(run, tool).replies.some((reply) => !reply.damaged) ? { by: "echo" } : undefined;
 }
 
 async function otherPort(endpoint: Endpoint, signal: AbortSignal): Promise<SignOfLife | undefined> {

@@ -15,7 +15,7 @@ import { type SignOfLife, silenceOf, watchSilence } from "./tcp-silence.ts";
 /** Node sets the TOS byte of a socket since 24.14 and 25.6. */
 const CAN_MARK = typeof Socket.prototype.setTypeOfService === "function";
 /** Kept for the end of the run when bytes are sent, ms. */
-const RESERVE_MS = 500;
+const RESERVE_MS = 50;
 /** Rows of a transfer a watcher sees, at most so often, ms. */
 const ROW_MS = 500;
 

@@ -65,6 +65,15 @@ export function handshake(raw: Socket, order: HandshakeOrder): Promise<Handshake
   });
 }
 
+/**
+ * Closes after a handshake: politely where it was completed, since a reset right behind it reads like an attack in the server's
+ * log; with a reset where it was not.
+ */
+export function partFrom(raw: Socket, result: Handshake | undefined): void {
+  if (result?.kind === "done") result.socket.end(() => raw.destroy());
+  else hangUp(raw);
+}
+
 let warm: Promise<void> | undefined;
 
 /** Begins a handshake on loopback, once in a process, for the same reason as the first connects: see warmUp. */

@@ -2,8 +2,8 @@
 
 import { TLS_VERSIONS, type TlsVersion } from "#contract/test-types/tls";
 import type { Part } from "../budget.ts";
-import { dial, type Endpoint, hangUp } from "./endpoint.ts";
-import { contextFor, handshake } from "./tls-handshake.ts";
+import { dial, type Endpoint } from "./endpoint.ts";
+import { contextFor, type Handshake, handshake, partFrom } from "./tls-handshake.ts";
 
 export type VersionAnswer = "accepted" | "refused" | "unknown";
 export type VersionAnswers = Readonly<Record<TlsVersion, VersionAnswer>>;
@@ -25,13 +25,14 @@ export async function tryVersions(way: Way, part: Part): Promise<VersionAnswers>
 
 async function tryVersion(version: TlsVersion, way: Way, part: Part): Promise<VersionAnswer> {
   const { socket, outcome } = dial(way.endpoint, part.ms, part.signal);
+  let result: Handshake | undefined;
   try {
     if ((await outcome).kind !== "connected") return "unknown";
-    const result = await handshake(socket, { ...way, context: contextFor(version, version), signal: part.signal });
+    result = await handshake(socket, { ...way, context: contextFor(version, version), signal: part.signal });
     if (result.kind === "done") return "accepted";
     // A connection that breaks says nothing about the version; an alert, or a polite end, does.
     return result.kind === "over" || result.reset ? "unknown" : "refused";
   } finally {
-    hangUp(socket);
+    partFrom(socket, result);
   }
 }

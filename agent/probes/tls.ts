@@ -7,10 +7,10 @@ import { alpnProtocols, TLS_VERSIONS, type TlsParams } from "#contract/test-type
 import { round3 } from "../statistics.ts";
 import { type CertificateReading, daysLeft, isoOf, readCertificate } from "./certificate.ts";
 import { LastSeen } from "./certificate-memory.ts";
-import { connectFailure, dial, type Endpoint, type Failure, findEndpoint, hangUp, warmUp } from "./endpoint.ts";
+import { connectFailure, dial, type Endpoint, type Failure, findEndpoint, warmUp } from "./endpoint.ts";
 import { MetricSheet, type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 import { silenceOf, watchSilence } from "./tcp-silence.ts";
-import { contextFor, type Handshake, handshake, warmUpTls } from "./tls-handshake.ts";
+import { contextFor, type Handshake, handshake, partFrom, warmUpTls } from "./tls-handshake.ts";
 import { phaseRow, tlsView } from "./tls-rows.ts";
 import { certificateFailure, handshakeFailure } from "./tls-verdict.ts";
 import { tryVersions, type VersionAnswers } from "./tls-versions.ts";
@@ -46,6 +46,7 @@ async function run(destination: string, params: TlsParams, context: RunContext):
   const part = budget.part("connect", budget.left(), RESERVE_MS);
   const { socket, outcome } = dial(endpoint, part.ms, part.signal);
   const watch = watchSilence(endpoint, part.ms, () => socket.connecting, part.signal);
+  let shaken: Handshake | undefined;
   try {
     const dialled = await outcome;
     const alive = await watch.end();
@@ -57,7 +58,7 @@ async function run(destination: string, params: TlsParams, context: RunContext):
     }
     context.show(phaseRow("TCP", dialled.ms));
     const shaking = budget.part("handshake", budget.left(), RESERVE_MS);
-    const shaken = await handshake(socket, { ...way, context: secureContext, signal: shaking.signal });
+    shaken = await handshake(socket, { ...way, context: secureContext, signal: shaking.signal });
     const certificate = shaken.kind === "done" ? readCertificate(shaken.socket) : undefined;
     const reading = { endpoint, host: name, tcp_ms: dialled.ms, handshake: shaken, certificate };
     const failure = budget.stopped ? connectFailure({ kind: "stopped", ms: 0 }, endpoint) : failureOf(reading, socket);
@@ -68,7 +69,7 @@ async function run(destination: string, params: TlsParams, context: RunContext):
         : undefined;
     return outcomeOf({ ...reading, versions, failure }, params, context);
   } finally {
-    hangUp(socket);
+    partFrom(socket, shaken);
   }
 }
 

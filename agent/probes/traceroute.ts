@@ -121,7 +121,7 @@ async function measure(tool: PathTool, target: Target, params: TracerouteParams,
       changes: result.changes.slice(0, 32),
       ...("missing" in lookup && lookup.missing !== null ? { asn_table: lookup.missing } : {}),
     },
-    flags: reading.limited ? ["target_rate_limited"] : [],
+    flags: reading.loss.limited ? ["target_rate_limited"] : [],
   };
 }
 
