@@ -36,6 +36,8 @@ export function testTitle(test: { name: string; type: string; destination: strin
 export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return "0";
+  // No measurement is as large as that; what some agent made up must not break the page.
+  if (size >= 1e12) return value.toExponential(2);
   if (size >= 100) return grouped.format(value);
   if (size >= 10) return trimmed(value, 1);
   if (size >= 1) return trimmed(value, 2);
@@ -114,7 +116,7 @@ export function formatUnit(value: number, unit: Unit | string): Shown {
       return { text: formatNumber(value), unit: "×" };
     case "":
       // Ports, status codes and the like are names, not quantities: 8443 is no 8,443.
-      return { text: Number.isInteger(value) ? String(value) : formatNumber(value), unit: "" };
+      return { text: Number.isInteger(value) && Math.abs(value) < 1e12 ? String(value) : formatNumber(value), unit: "" };
     default:
       return { text: formatNumber(value), unit };
   }
@@ -146,11 +148,10 @@ const JUDGED: ReadonlyMap<string, { well: boolean; else: "warn" | "bad" }> = new
   ["http_assertions_ok", { well: true, else: "bad" }],
 ]);
 
-/** Whether a flag says something good or bad; null where it is a fact, or no flag. */
-export function flagTone(name: string, value: Value): "ok" | "warn" | "bad" | null {
+/** What a flag warns of; null while all is well, where it is a fact, and for what is no flag. */
+export function flagTone(name: string, value: Value): "warn" | "bad" | null {
   const judged = JUDGED.get(name);
-  if (typeof value !== "boolean" || judged === undefined) return null;
-  return value === judged.well ? "ok" : judged.else;
+  return typeof value === "boolean" && judged !== undefined && value !== judged.well ? judged.else : null;
 }
 
 /** Whether a chart can show the metric. */

@@ -1,6 +1,15 @@
 // What a client's figures mean: a shape, a word and a tone.
 import type { ClientStatus, FleetClient } from "#contract/api";
+import { TEST_TYPE_NAMES, testType } from "#contract/test-types/index";
+import { metricUnit } from "./format.ts";
 import { lossLevel } from "./loss.ts";
+
+const PING_RTT = "ping_rtt_median";
+/** The time each type leads with; a type that leads with something else has none. */
+const LATENCIES = TEST_TYPE_NAMES.flatMap((type) => {
+  const [metric] = testType(type).headline;
+  return metric !== undefined && metricUnit(metric) === "ms" ? [{ type, metric }] : [];
+});
 
 export type Tone = "ok" | "warn" | "bad" | "none";
 
@@ -53,6 +62,24 @@ export function headline(client: Pick<FleetClient, "headline">, name: string): n
 /** A headline figure as of now: of a client nobody hears, none is known. */
 export const currentFigure = (client: Pick<FleetClient, "headline" | "status">, name: string) =>
   isUp(client.status) ? headline(client, name) : null;
+
+export interface ClientLatency {
+  readonly type: string;
+  readonly metric: string;
+  readonly ms: number;
+}
+
+/** What stands for a client's latency: its slowest ping; where it runs none, the slowest of what other tests lead with. */
+export function currentLatency(client: Pick<FleetClient, "headline" | "status">): ClientLatency | null {
+  const known = LATENCIES.flatMap(({ type, metric }) => {
+    const ms = currentFigure(client, metric);
+    return ms === null ? [] : [{ type, metric, ms }];
+  });
+  const pings = PING_RTT in client.headline;
+  return known
+    .filter(({ metric }) => !pings || metric === PING_RTT)
+    .reduce<ClientLatency | null>((slowest, one) => (slowest === null || one.ms > slowest.ms ? one : slowest), null);
+}
 
 /** What to expect of a client that is offline. */
 export const whileOffline = (reason: string) =>

@@ -35,7 +35,7 @@ function failing(client: FleetClient): FleetProblem {
     client,
     tone: "bad",
     title: `${inSentence(client.name)}: ${client.failing === 1 ? "1 test fails" : `${client.failing} tests fail`}`,
-    text: `${count} had no answer in the newest run; its page says which, and whose side it is.`,
+    text: `${count} failed in the newest run; its page says which, and whose side it is.`,
     since: null,
   };
 }

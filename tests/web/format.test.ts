@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatDuration, formatNumber, formatPercent, formatText, reasonText } from "../../web/format.ts";
+import { flagTone, formatDuration, formatNumber, formatPercent, formatText, reasonText, sentence } from "../../web/format.ts";
 import { enrolCommand, isLoopback, shellQuote } from "../../web/shell.ts";
 import { tagsFromText, tagsText } from "../../web/tags.ts";
 import { agoText } from "../../web/time.ts";
@@ -33,7 +33,31 @@ test.each([
   ["ping_rtt_p95", null, "–"],
   ["ping_rtt_p95", undefined, "–"],
   ["ping_rtt_p95", Number.NaN, "–"],
+  ["ping_rtt_p95", 1e308, "1.00e+308 ms"],
+  ["cert_days_left", 1, "1 day"],
+  ["cert_days_left", -3, "-3 days"],
+  ["tcp_delivery_rate_bps", 94_200_000, "94.2 Mbit/s"],
+  ["tcp_port", 8443, "8443"],
+  ["http_status", 404, "404"],
+  ["tls_authorized", false, "no"],
+  ["cert_not_after", "2026-12-05T11:59:59Z", "5 Dec 2026, 12:59"],
+  ["cert_not_after", "2026-99-99T99:99:99Z", "2026-99-99T99:99:99Z"],
 ])("%s %s reads %s", (name, value, text) => expect(formatText(name, value)).toBe(text));
+
+test("a flag warns only of what is not well", () => {
+  expect([flagTone("tls_authorized", false), flagTone("tls_authorized", true)]).toEqual(["bad", null]);
+  expect([flagTone("pmtu_blackhole", true), flagTone("path_changed", true)]).toEqual(["bad", "warn"]);
+  expect([flagTone("tcp_ecn", false), flagTone("tls_authorized", null), flagTone("constructor", true)]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+});
+
+test("a message becomes a sentence", () => {
+  expect(sentence("no reply")).toBe("No reply.");
+  expect(sentence("Is it there?")).toBe("Is it there?");
+});
 
 test("durations keep two parts", () => {
   expect(formatDuration(0)).toBe("0 s");

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { pointAt } from "../../web/charts/cursor.ts";
 import { linePoints } from "../../web/charts/line-points.ts";
-import { ceilingOf, quantile } from "../../web/charts/smoke.ts";
+import { ceilingOf, PING_SMOKE, quantile } from "../../web/charts/smoke.ts";
 import { retryDelayMs } from "../../web/live.ts";
 import { lossLevel } from "../../web/loss.ts";
 import { findGaps, pointOfResult, pointsOfSeries, withLive } from "../../web/state/points.ts";
@@ -39,6 +39,13 @@ test("round trips are numbers or nothing", () => {
   expect(roundTrips({ rtts: [3, null, 1, "2"] })).toEqual([1, 3]);
   expect(roundTrips({ rtts: [null] })).toBeNull();
   expect(roundTrips({})).toBeNull();
+  expect(roundTrips({ connects: [{ connect_ms: 4 }, { connect_ms: null }, null, "x", { connect_ms: 2 }] })).toEqual([2, 4]);
+});
+
+test("a flag is a value only while it is set", () => {
+  const flagged = (path_changed: boolean | null) =>
+    pointOfResult(result(1, { metrics: { path_changed } })).values.path_changed?.mid;
+  expect([flagged(true), flagged(false), flagged(null)]).toEqual([1, undefined, undefined]);
 });
 
 test("a run without an answer has no latency and is marked", () => {
@@ -102,9 +109,9 @@ test("a line is broken where a value or the data is missing", () => {
 
 test("the latency axis leaves rare peaks out and says so", () => {
   const high = (value: number) => pointOfResult(result(1, { metrics: { ping_rtt_max: value } }));
-  expect(ceilingOf([])).toBeNull();
-  expect(ceilingOf([high(10), high(20)])?.peak).toBeNull();
-  const spiked = ceilingOf([...Array.from({ length: 60 }, () => high(10)), high(900)]);
+  expect(ceilingOf([], PING_SMOKE)).toBeNull();
+  expect(ceilingOf([high(10), high(20)], PING_SMOKE)?.peak).toBeNull();
+  const spiked = ceilingOf([...Array.from({ length: 60 }, () => high(10)), high(900)], PING_SMOKE);
   expect(spiked?.peak).toBe(900);
   expect(spiked?.max).toBeLessThan(100);
   expect(quantile([1, 2, 3], 0.5)).toBe(2);

@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
+import { TEST_TYPE_NAMES } from "#contract/test-types/index";
 import { safeNext } from "../../web/safe-next.ts";
-import { bodyOf, emptyForm, errorsOf, formOfTest, paramFields, withoutSameTarget } from "../../web/state/test-form.ts";
+import {
+  bodyOf,
+  changedType,
+  chosen,
+  emptyForm,
+  errorsOf,
+  formOfTest,
+  paramFields,
+  withoutSameTarget,
+} from "../../web/state/test-form.ts";
 import { iso, NOW } from "./make.ts";
 
 const form = { ...emptyForm(["a"]), destination: "crm.example" };
@@ -8,9 +18,27 @@ const form = { ...emptyForm(["a"]), destination: "crm.example" };
 test("the parameters come from the type's schema", () => {
   const fields = paramFields("ping");
   expect(fields.map((field) => field.name)).toEqual(["count", "interval", "timeout", "ip_version", "dscp", "df"]);
-  expect(fields.find((field) => field.name === "ip_version")).toMatchObject({ kind: "choice", choices: ["4", "6"] });
+  expect(fields.find((field) => field.name === "ip_version")).toMatchObject({ kind: "choice", choices: [4, 6] });
   expect(fields.find((field) => field.name === "df")?.kind).toBe("switch");
   expect(fields.find((field) => field.name === "interval")).toMatchObject({ kind: "number", fallback: "0.2" });
+});
+
+test("every type has a form: fields of every kind, defaults that can be left and taken back", () => {
+  for (const type of TEST_TYPE_NAMES) {
+    const filled = { ...form, ...changedType(type), destination: type === "http" ? "https://crm.example/" : "crm.example" };
+    expect(errorsOf(filled)).toEqual({});
+    expect(paramFields(type).every((field) => field.kind !== "choice" || field.choices.length > 1)).toBe(true);
+  }
+  const http = { ...form, ...changedType("http"), destination: "https://crm.example/" };
+  const compression = paramFields("http").find((field) => field.name === "compression");
+  expect(compression).toMatchObject({ kind: "switch", fallback: "true" });
+  expect(compression && [chosen(compression, ""), chosen(compression, "false")]).toEqual(["true", "false"]);
+  // A version that looks like a number stays the text the schema wants; a switch that is on by default can be off.
+  const full = { ...http, params: { compression: "false", insecure: "true", http_version: "1.1" } };
+  expect(bodyOf(full).params).toEqual({ compression: false, insecure: true, http_version: "1.1" });
+  expect(errorsOf(full)).toEqual({});
+  expect(bodyOf(http)).not.toHaveProperty("packet_size");
+  expect(bodyOf({ ...form, ...changedType("traceroute") }).packet_size).toBeUndefined();
 });
 
 test("a filled form makes the request", () => {

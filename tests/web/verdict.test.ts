@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
-import { fleetHealth } from "../../web/health.ts";
+import { clientVerdict } from "../../web/client-verdict.ts";
+import { currentLatency, fleetHealth } from "../../web/health.ts";
 import { fleetProblems, slowest } from "../../web/problems.ts";
+import { testVerdict } from "../../web/run-verdict.ts";
 import { applyFleetFrame, fleetMap } from "../../web/state/fleet.ts";
 import { filterFromText, shownClients, sortFromText, sortText } from "../../web/state/fleet-table.ts";
-import { clientVerdict, fleetVerdict, testVerdict } from "../../web/verdict.ts";
+import { fleetVerdict } from "../../web/verdict.ts";
 import { clientDetail, fleetClient, iso, NOW, result } from "./make.ts";
 
 const offline = fleetClient({
@@ -47,7 +49,7 @@ test("a client's sentence says what it waits for, and both tests that fail", () 
   expect(clientVerdict(retired, NOW).text).toMatch(/^lyon-gw-01 is retired since \d\d:00\.$/);
   const failed = (destination: string) => result(1, { destination, status: "failed" });
   expect(clientVerdict(clientDetail({ latest: [failed("a"), failed("b")] }), NOW).text).toBe(
-    "lyon-gw-01 is online, but ping to a and ping to b failed in the last run.",
+    "lyon-gw-01 is online, but Ping to a and Ping to b failed in the last run.",
   );
 });
 
@@ -68,17 +70,37 @@ const running = { up: true, enabled: true, now: NOW };
 test("a test's sentence is about its newest run", () => {
   expect(testVerdict(result(1), "lyon", running)).toEqual({
     tone: "ok",
-    text: "crm.example from lyon answers in 12.5 ms, without loss.",
+    text: "crm.example answers in 12.5 ms, without loss. Measured from lyon.",
   });
   const lost = result(1, { status: "partial", metrics: { ping_rtt_median: 12.5, ping_loss_pct: 10 } });
   expect(testVerdict(lost, "lyon", running)).toMatchObject({ tone: "bad" });
   const failed = result(1, { status: "failed", error: { code: "no_reply", source: "target", message: "No reply" } });
-  expect(testVerdict(failed, "lyon", running).text).toBe("The last run to crm.example from lyon failed: No reply (target).");
+  expect(testVerdict(failed, "lyon", running).text).toBe("No reply. Cause: the destination's side. Measured from lyon.");
 });
 
 test("what is not measured now is not told as now", () => {
   expect(testVerdict(result(-60), "lyon", { ...running, up: false })).toMatchObject({ tone: "none" });
   expect(testVerdict(result(-60), "lyon", { ...running, enabled: false }).text).toMatch(/^The test is paused\. At /);
+});
+
+test("a client that pings nothing shows the slowest of what else it measures", () => {
+  const other = { tcp_connect_ms: 12, http_total_ms: 231 };
+  expect(currentLatency(fleetClient({ headline: other }))).toEqual({ type: "http", metric: "http_total_ms", ms: 231 });
+  expect(currentLatency(fleetClient({ headline: { ...other, ping_rtt_median: 5 } }))?.ms).toBe(5);
+  expect(currentLatency(fleetClient({ headline: { ...other, ping_rtt_median: null } }))).toBeNull();
+  expect(currentLatency({ ...offline, headline: other })).toBeNull();
+});
+
+test("a client's sentence tells what its one failing test says, or what a good one found", () => {
+  const error = { code: "certificate", source: "target", message: "the certificate ended 3 days ago" } as const;
+  const failing = result(1, { type: "tls", status: "failed", error });
+  expect(clientVerdict(clientDetail({ latest: [failing] }), NOW).text).toBe(
+    "lyon-gw-01 is online, but TLS to crm.example fails: The certificate ended 3 days ago. Cause: the destination's side.",
+  );
+  const ending = result(1, { type: "tls", metrics: { cert_days_left: 5, tls_authorized: true } });
+  expect(clientVerdict(clientDetail({ latest: [ending] }), NOW)).toMatchObject({ tone: "bad" });
+  const fine = result(1, { type: "http", metrics: { http_status: 200 } });
+  expect(clientVerdict(clientDetail({ latest: [fine] }), NOW).text).toMatch(/its 1 test last answered\.$/);
 });
 
 test("live frames change the fleet; a new client appears, a gone one leaves", () => {

@@ -49,6 +49,28 @@ export function paintGaps({ context, area, colours, x }: Painting, gaps: readonl
   }
 }
 
+/** Marks moments with a dashed line under a small triangle. */
+export function paintMarks({ context, area, colours, x }: Painting, moments: readonly number[]): void {
+  context.save();
+  context.strokeStyle = colours.second;
+  context.fillStyle = colours.second;
+  context.setLineDash([2, 3]);
+  for (const moment of moments) {
+    const at = x(moment);
+    if (at < area.left || at > area.right) continue;
+    context.beginPath();
+    context.moveTo(at, area.top);
+    context.lineTo(at, area.bottom);
+    context.stroke();
+    context.beginPath();
+    context.moveTo(at - 4, area.top);
+    context.lineTo(at + 4, area.top);
+    context.lineTo(at, area.top + 7);
+    context.fill();
+  }
+  context.restore();
+}
+
 export function paintWord(context: CanvasRenderingContext2D, text: string, x: number, y: number, colour: string): void {
   context.save();
   context.font = '11px "Inter Variable", system-ui, sans-serif';

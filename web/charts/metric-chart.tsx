@@ -2,6 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { formatText, metricLabel } from "../format.ts";
 import { findGaps, type Point } from "../state/points.ts";
+import { paintMarks } from "./canvas.ts";
 import { linePoints } from "./line-points.ts";
 import { gapsSince, paintFailures, paintStart } from "./smoke.ts";
 import { type Line, TimeChart } from "./time-chart.tsx";
@@ -24,8 +25,12 @@ interface MetricChartProps {
   suggestedMax?: number;
   /** A value holds until the next one. */
   stepped?: boolean;
+  /** A flag whose runs are marked. */
+  mark?: string | undefined;
   onZoom?: ((from: number, to: number) => void) | undefined;
 }
+
+const marked = (points: readonly Point[], flag: string) => points.filter((point) => point.values[flag]).map((point) => point.t);
 
 export function MetricChart({
   metrics,
@@ -41,6 +46,7 @@ export function MetricChart({
   max,
   suggestedMax,
   stepped = false,
+  mark,
   onZoom,
 }: MetricChartProps) {
   const inView = useMemo(() => points.filter((point) => point.end >= from && point.t <= to), [points, from, to]);
@@ -77,6 +83,7 @@ export function MetricChart({
       paint={(painting) => {
         if (created !== undefined) paintStart(painting, createdAt, created);
         paintFailures(painting, inView, stepMs);
+        if (mark !== undefined) paintMarks(painting, marked(inView, mark));
       }}
     />
   );

@@ -1,16 +1,11 @@
 // Parts that add up to a whole, stacked at each point of time.
 import { useMemo } from "preact/hooks";
 import { formatText } from "../format.ts";
-import type { PhaseName } from "../phases.ts";
 import { findGaps, type Point } from "../state/points.ts";
 import type { Painting } from "./canvas.ts";
 import { ceilingOfHighs, gapsSince, paintFailures, paintStart, slotOf } from "./smoke.ts";
+import { type Layer, stackOf } from "./stack.ts";
 import { TimeChart } from "./time-chart.tsx";
-
-export interface Layer {
-  readonly metric: string;
-  readonly phase: PhaseName;
-}
 
 interface StackChartProps {
   /** "http to crm.example from lyon-gw-01" */
@@ -25,18 +20,6 @@ interface StackChartProps {
   created: string;
   height: number;
   onZoom?: ((from: number, to: number) => void) | undefined;
-}
-
-/** Heights of the layers of a point that were measured, bottom first; a layer that does not apply has none. */
-export function stackOf(point: Point, layers: readonly Layer[]): { phase: PhaseName; low: number; high: number }[] {
-  let low = 0;
-  return layers.flatMap(({ metric, phase }) => {
-    const value = point.values[metric]?.mid;
-    if (value === null || value === undefined || value < 0) return [];
-    const slice = { phase, low, high: low + value };
-    low = slice.high;
-    return [slice];
-  });
 }
 
 function paintStack(

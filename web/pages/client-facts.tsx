@@ -104,10 +104,10 @@ function TestRow({
         <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>{test.name}</a>
       </td>
       <td data-label="Type">{typeLabel(test.type)}</td>
-      <td data-label="Destination" class="long-word">
+      <td data-label="Destination" class="cell-destination">
         {test.destination}
       </td>
-      <td data-label="Newest run">
+      <td data-label="Newest run" class="cell-run">
         {newest ? (
           <span class="run-state">
             <StatusMark tone={RESULT_TONE[newest.status]} word={newest.error?.message ?? newest.status} />{" "}

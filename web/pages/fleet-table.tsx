@@ -5,7 +5,8 @@ import { useLocation } from "preact-iso";
 import type { FleetClient } from "#contract/api";
 import { idPath } from "../api.ts";
 import { now } from "../clock.ts";
-import { currentFigure, fleetHealth, isUp, statusReason } from "../health.ts";
+import { typeLabel } from "../format.ts";
+import { currentFigure, currentLatency, fleetHealth, isUp, statusReason } from "../health.ts";
 import { lossLevel } from "../loss.ts";
 import { Ago } from "../parts/ago.tsx";
 import { Figure } from "../parts/figure.tsx";
@@ -24,8 +25,8 @@ interface FleetTableProps {
 const COLUMNS: readonly (readonly [SortKey | null, string, string])[] = [
   ["status", "Client", ""],
   ["site", "Site", ""],
-  ["latency", "Latency", "Median round trip of the worst test, newest run"],
-  [null, "Recent", "Median round trip of the newest runs"],
+  ["latency", "Latency", "Median round trip of the worst ping, newest run; without a ping, the leading time of another test"],
+  [null, "Recent", "The same of the newest runs"],
   ["loss", "Loss", "Packet loss of the worst test, newest run"],
   ["cpu", "CPU", "CPU busy"],
   ["memory", "Memory", "Memory in use"],
@@ -112,6 +113,8 @@ function Row({ client }: { client: FleetClient }) {
   const since = Date.parse(client.status_since);
   const offline = client.status === "offline" ? ` ${spanText(since, now.value)}` : "";
   const why = isUp(client.status) ? whyUnknown(client, "the newest sample does not carry it") : OFFLINE_WHY;
+  const latency = currentLatency(client);
+  const whyNone = isUp(client.status) ? whyUnknown(client, "no test that measures time has answered") : OFFLINE_WHY;
   const whyPing = isUp(client.status) ? whyUnknown(client, "no ping test has answered") : OFFLINE_WHY;
   return (
     // A click anywhere follows the row's link, which is what the keyboard and readers use.
@@ -135,10 +138,11 @@ function Row({ client }: { client: FleetClient }) {
       </Cell>
       <Cell label="Site">{client.site || <span class="text-secondary">none</span>}</Cell>
       <Cell label="Latency" class="cell-num">
-        <Figure name="ping_rtt_median" value={currentFigure(client, "ping_rtt_median")} why={whyPing} />
+        <Figure name={latency?.metric ?? "ping_rtt_median"} value={latency?.ms ?? null} why={whyNone} />
+        {latency && latency.type !== "ping" && <span class="unit"> {typeLabel(latency.type)}</span>}
       </Cell>
       <Cell label="Recent" class="cell-spark">
-        <Sparkline values={client.spark} loss={loss} />
+        <Sparkline values={client.spark} loss={loss} metric={latency?.metric ?? ""} />
       </Cell>
       <Cell label="Loss" class={`cell-num loss-text-${lossLevel(loss)}`}>
         <Figure name="ping_loss_pct" value={loss} why={whyPing} />

@@ -105,7 +105,7 @@ function Row({ test, names, reload }: { test: Test; names: ReadonlyMap<string, s
         <a href={path}>{test.name}</a>
       </td>
       <td data-label="Type">{typeLabel(test.type)}</td>
-      <td data-label="Destination" class="long-word">
+      <td data-label="Destination" class="cell-destination">
         {test.destination}
       </td>
       <td data-label="Interval">{intervalText(test.interval_s)}</td>

@@ -1,7 +1,8 @@
 // A certificate in words: for how long it is valid, why it is not, and the chain above it.
 import { z } from "zod";
 import type { Result } from "#contract/result";
-import { listOf, textOrNull, texts } from "./read.ts";
+import { formatText } from "../format.ts";
+import { listOf, textOrNull, texts, wordOf } from "./read.ts";
 
 export const WARN_BELOW_DAYS = 21;
 export const BAD_BELOW_DAYS = 7;
@@ -12,7 +13,7 @@ export function daysTone(days: unknown): "ok" | "warn" | "bad" | null {
   return days < WARN_BELOW_DAYS ? "warn" : "ok";
 }
 
-const days = (count: number) => `${count} ${count === 1 ? "day" : "days"}`;
+const days = (count: number) => formatText("cert_days_left", count);
 
 /** "expired 3 days ago", "expires today", "63 days left". */
 export function daysText(left: number): string {
@@ -47,7 +48,7 @@ const WHY: Readonly<Record<string, string>> = {
 export function whyInvalid({ metrics, error }: Pick<Result, "metrics" | "error">): string | null {
   if (metrics.tls_authorized === true) return null;
   const code = metrics.tls_error;
-  if (typeof code === "string" && code !== "") return WHY[code] ?? code.toLowerCase().replaceAll("_", " ");
+  if (typeof code === "string" && code !== "") return wordOf(WHY, code) ?? code.toLowerCase().replaceAll("_", " ");
   return metrics.tls_authorized === false ? (error?.message ?? "this host does not trust it") : null;
 }
 

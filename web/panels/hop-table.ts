@@ -1,10 +1,12 @@
 // The hops of the newest traceroute run, read from its detail.
 import { z } from "zod";
 import type { Result } from "#contract/result";
-import { listOf, numberOrNull, textOrNull, texts } from "./read.ts";
+import { listOf, numberOrNull, textOrNull, texts, wordOf } from "./read.ts";
 
 const LONGEST_PATH = 255;
 const ADDRESSES_SHOWN = 16;
+
+const networkSchema = z.object({ asn: z.number().int(), name: textOrNull });
 
 const hopSchema = z.object({
   ttl: z.number().int().min(1).max(LONGEST_PATH),
@@ -12,8 +14,9 @@ const hopSchema = z.object({
     .unknown()
     .optional()
     .transform((value) => texts(value, ADDRESSES_SHOWN)),
-  names: z.unknown().optional(),
-  asn: z.unknown().optional(),
+  /** One for each address. */
+  names: z.array(textOrNull).catch([]),
+  asns: z.array(networkSchema.nullable().catch(null)).catch([]),
   sent: numberOrNull,
   received: numberOrNull,
   rtt_min: numberOrNull,
@@ -37,7 +40,8 @@ const hopSchema = z.object({
 export interface HopAddress {
   readonly address: string;
   readonly name: string | null;
-  readonly asn: string | null;
+  /** "AS3215 Orange" */
+  readonly network: string | null;
 }
 
 export interface Hop {
@@ -69,25 +73,14 @@ const ICMP: Readonly<Record<string, string>> = {
   "!S": "source route failed",
 };
 
-/** The entry for an address: of an object by address, or of a list beside the addresses. */
-function besides(value: unknown, address: string, index: number): string | null {
-  const entry: unknown = Array.isArray(value)
-    ? value[index]
-    : typeof value === "object" && value !== null && Object.hasOwn(value, address)
-      ? (value as Record<string, unknown>)[address]
-      : value;
-  if (typeof entry === "number" && Number.isFinite(entry)) return String(entry);
-  return typeof entry === "string" && entry !== "" ? entry.slice(0, 253) : null;
-}
-
-const asnText = (asn: string | null) => (asn === null ? null : /^\d+$/.test(asn) ? `AS${asn}` : asn);
+const networkText = ({ asn, name }: z.output<typeof networkSchema>) =>
+  name === null || name === "" ? `AS${asn}` : `AS${asn} ${name}`;
 
 function hopOf(raw: z.output<typeof hopSchema>): Hop {
-  const addresses = raw.addrs.map((address, index) => ({
-    address,
-    name: besides(raw.names, address, index),
-    asn: asnText(besides(raw.asn, address, index)),
-  }));
+  const addresses = raw.addrs.map((address, index) => {
+    const network = raw.asns[index] ?? null;
+    return { address, name: raw.names[index] || null, network: network === null ? null : networkText(network) };
+  });
   return {
     ttl: raw.ttl,
     addresses,
@@ -99,8 +92,8 @@ function hopOf(raw: z.output<typeof hopSchema>): Hop {
     lossPct: raw.loss_pct,
     silent: addresses.length === 0,
     notes: [
-      ...raw.flags.map((flag) => NOTE[flag] ?? flag.replaceAll("_", " ")).filter((note) => note !== ""),
-      ...raw.icmp.map((mark) => ICMP[mark] ?? mark),
+      ...raw.flags.map((flag) => wordOf(NOTE, flag) ?? flag.replaceAll("_", " ")).filter((note) => note !== ""),
+      ...raw.icmp.map((mark) => wordOf(ICMP, mark) ?? mark),
       ...raw.mpls.map((label) => `MPLS ${label.replace(/^MPLS:?\s*/i, "")}`),
     ],
   };

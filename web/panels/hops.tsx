@@ -112,11 +112,11 @@ function Loss({ hop }: { hop: Hop }) {
   );
 }
 
-function Address({ address, name, asn }: HopAddress) {
+function Address({ address, name, network }: HopAddress) {
   return (
     <div class="hop-address">
       <span class="long-word">{name ?? address}</span>{" "}
-      <span class="text-secondary">{[name === null ? null : address, asn].filter((part) => part !== null).join(" · ")}</span>
+      <span class="text-secondary">{[name === null ? null : address, network].filter((part) => part !== null).join(" · ")}</span>
     </div>
   );
 }

@@ -4,7 +4,7 @@ import type { Result } from "#contract/result";
 import { formatText, sentence } from "../format.ts";
 import type { Tone } from "../health.ts";
 import type { Point } from "../state/points.ts";
-import { flagOrNull, listOf, textOrNull } from "./read.ts";
+import { flagOrNull, listOf, numberOrNull, textOrNull } from "./read.ts";
 
 /** What the sentence rests on: size, silence about it, who limits it. */
 export function mtuVerdict({
@@ -20,8 +20,8 @@ export function mtuVerdict({
   if (typeof mtu !== "number") {
     const why = error === null ? "" : ` ${sentence(error.message)}`;
     if (typeof proven === "number") {
-      const text = `Packets of ${formatText("path_mtu", proven)} reach ${destination} whole; more could not be proven.${why}`;
-      return { tone: "warn", text };
+      const text = `Packets of ${formatText("path_mtu", proven)} reach ${destination} whole; how many more bytes would is not known.${why}`;
+      return { tone: status === "ok" ? "ok" : "warn", text };
     }
     return { tone: status === "failed" ? "bad" : "none", text: `The path MTU to ${destination} is not known.${why}` };
   }
@@ -37,34 +37,37 @@ export function mtuVerdict({
 
 const probeSchema = z.object({
   size: z.number().min(0),
-  ok: flagOrNull,
-  passed: flagOrNull,
-  answered: flagOrNull,
-  outcome: textOrNull,
-  result: textOrNull,
-  from: textOrNull,
+  sent: numberOrNull,
+  received: numberOrNull,
+  udp_passed: flagOrNull,
+  icmp: z.object({ from: textOrNull, mtu: numberOrNull }).nullable().catch(null),
 });
 
 export interface SizeProbe {
   readonly size: number;
-  readonly passed: boolean | null;
+  readonly passed: boolean;
   readonly text: string;
 }
 
+/** The sizes tried, smallest first, with what came of each. */
 export function probesOf({ detail }: Pick<Result, "detail">): SizeProbe[] {
-  return listOf(detail.probes, probeSchema).map(({ size, ok, passed, answered, outcome, result, from }) => ({
-    size,
-    passed: ok ?? passed ?? answered,
-    text: [outcome ?? result, from === null ? null : `by ${from}`]
-      .filter((part) => part !== null)
-      .join(" ")
-      .replaceAll("_", " "),
-  }));
+  return listOf(detail.probes, probeSchema)
+    .map(({ size, sent, received, udp_passed, icmp }) => {
+      const counted = sent === null || received === null ? null : `${received} of ${sent} answered`;
+      const refused =
+        icmp === null ? null : `${icmp.from ?? "a router"} refuses${icmp.mtu === null ? "" : `, it says ${icmp.mtu} B`}`;
+      return {
+        size,
+        passed: (received ?? 0) > 0 || udp_passed === true,
+        text: [counted, refused].filter((part) => part !== null).join("; "),
+      };
+    })
+    .sort((a, b) => a.size - b.size);
 }
 
 /** A step of a few bytes must be seen, so this axis begins below the smallest size instead of at 0. */
 export function mtuAxis(points: readonly Point[]): { min?: number; max?: number } {
-  const sizes = points.flatMap((point) => point.values.path_mtu?.mid ?? []);
+  const sizes = points.flatMap(({ values }) => [values.path_mtu?.mid ?? [], values.pmtu_at_least?.mid ?? []].flat());
   if (sizes.length === 0) return {};
   const low = Math.min(...sizes);
   const high = Math.max(...sizes);

@@ -10,7 +10,8 @@ import { lineLegend } from "./legend.tsx";
 import { mtuAxis, probesOf, type SizeProbe } from "./mtu-words.ts";
 import type { MainProps, Panel } from "./panel.ts";
 
-const MTU = ["path_mtu"] as const;
+/** Where the exact size is not known, the largest proven to pass is. */
+const MTU = ["path_mtu", "pmtu_at_least"] as const;
 const FACTS = [
   "path_mtu",
   "pmtu_at_least",
@@ -39,10 +40,7 @@ function Probes({ probes }: { probes: readonly SizeProbe[] }) {
       <ol class="size-probes" data-testid="mtu-probes">
         {probes.map((probe) => (
           <li>
-            <StatusMark
-              tone={probe.passed === null ? "none" : probe.passed ? "ok" : "bad"}
-              word={formatText("path_mtu", probe.size)}
-            />{" "}
+            <StatusMark tone={probe.passed ? "ok" : "bad"} word={formatText("path_mtu", probe.size)} />{" "}
             <span class="text-secondary long-word">{probe.text}</span>
           </li>
         ))}
@@ -60,6 +58,7 @@ export const mtuPanel: Panel = {
   metrics: MTU,
   figures: [
     { metric: "path_mtu", label: "path MTU" },
+    { metric: "pmtu_at_least", label: "proven to pass" },
     { metric: "pmtu_blackhole", label: "black hole" },
     { metric: "pmtu_limiting_hop", label: "limited by" },
     { metric: "pmtu_interface_mtu", label: "this host's interface" },
@@ -67,6 +66,7 @@ export const mtuPanel: Panel = {
   ],
   columns: [
     ["path_mtu", "path MTU"],
+    ["pmtu_at_least", "proven"],
     ["pmtu_blackhole", "black hole"],
     ["pmtu_limiting_hop", "limited by"],
     ["path_mtu_method", "method"],
@@ -75,9 +75,12 @@ export const mtuPanel: Panel = {
   Newest,
   Main,
   Rest: null,
-  Legend: lineLegend(["path MTU"]),
+  Legend: lineLegend(["path MTU", "largest proven to pass"]),
   badge: ({ metrics }) => {
     if (metrics.pmtu_blackhole === true) return { tone: "bad", text: "black hole" };
-    return typeof metrics.path_mtu === "number" ? { tone: "ok", text: formatText("path_mtu", metrics.path_mtu) } : null;
+    if (typeof metrics.path_mtu === "number") return { tone: "ok", text: formatText("path_mtu", metrics.path_mtu) };
+    return typeof metrics.pmtu_at_least === "number"
+      ? { tone: "ok", text: `at least ${formatText("path_mtu", metrics.pmtu_at_least)}` }
+      : null;
   },
 };

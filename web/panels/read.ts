@@ -23,6 +23,10 @@ export function listOf<Item extends z.ZodType>(value: unknown, item: Item, most 
   });
 }
 
+/** The word a table has for what an agent wrote; undefined for `constructor` and the like, which every object inherits. */
+export const wordOf = (table: Readonly<Record<string, string>>, key: string): string | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
 const text = z
   .string()
   .min(1)

@@ -1,4 +1,5 @@
 // What held a TCP sender back, in words (the kernel's chronograph of tcp_info).
+import { wordOf } from "./read.ts";
 
 const LIMIT: Readonly<Record<string, string>> = {
   network: "The network set the pace: there was room to send more than the path took.",
@@ -7,4 +8,4 @@ const LIMIT: Readonly<Record<string, string>> = {
   application: "The sender had no more to send; the path was not filled.",
 };
 
-export const limitText = (limit: unknown): string | null => (typeof limit === "string" ? (LIMIT[limit] ?? null) : null);
+export const limitText = (limit: unknown): string | null => (typeof limit === "string" ? (wordOf(LIMIT, limit) ?? null) : null);

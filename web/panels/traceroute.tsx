@@ -8,7 +8,7 @@ import { Card } from "../parts/page.tsx";
 import { clockTime } from "../time.ts";
 import { changesOf, flowsText, hopsOf } from "./hop-table.ts";
 import { Hops } from "./hops.tsx";
-import { smokeLegend } from "./legend.tsx";
+import { Mark, smokeLegend } from "./legend.tsx";
 import type { MainProps, Panel, PanelProps } from "./panel.ts";
 
 const TARGET: SmokeMetrics = {
@@ -45,8 +45,15 @@ function Rest({ points, from, to, stepMs, createdAt, onZoom }: PanelProps) {
   const chart = { points, from, to, stepMs, createdAt, onZoom };
   return (
     <div class="multiples">
-      <Card title="Hops to the target">
-        <MetricChart {...chart} metrics={HOPS} unit="count" height={120} stepped />
+      <Card
+        title="Hops to the target"
+        tools={
+          <ul class="legend">
+            <Mark swatch="swatch-mark">path changed</Mark>
+          </ul>
+        }
+      >
+        <MetricChart {...chart} metrics={HOPS} unit="count" height={120} stepped mark="path_changed" />
       </Card>
       <Card title="Round trip to the first hop">
         <MetricChart {...chart} metrics={GATEWAY} unit="ms" height={120} />

@@ -13,7 +13,8 @@ export function sparkPaths(values: readonly (number | null)[]): string[] {
   const high = Math.max(...known);
   // A steady line stays in the middle instead of blowing its noise up to full height.
   const span = Math.max(high - low, high * 0.2, 0.001);
-  const base = (low + high - span) / 2;
+  // Halved before they are added, so that no value an agent makes up runs over.
+  const base = low / 2 + high / 2 - span / 2;
   const step = values.length > 1 ? (WIDTH - 2 * PAD) / (values.length - 1) : 0;
   const paths: string[] = [];
   let path = "";
@@ -31,7 +32,14 @@ export function sparkPaths(values: readonly (number | null)[]): string[] {
   return paths;
 }
 
-export function Sparkline({ values, loss }: { values: readonly (number | null)[]; loss: number | null }) {
+interface SparklineProps {
+  values: readonly (number | null)[];
+  loss: number | null;
+  /** What the values are; its unit is said with them. */
+  metric: string;
+}
+
+export function Sparkline({ values, loss, metric }: SparklineProps) {
   if (values.length === 0) return <span class="text-secondary small">no runs yet</span>;
   const known = values.filter((value) => value !== null);
   const step = values.length > 1 ? (WIDTH - 2 * PAD) / (values.length - 1) : 0;
@@ -39,7 +47,7 @@ export function Sparkline({ values, loss }: { values: readonly (number | null)[]
   const text =
     known.length === 0
       ? `none of the last ${values.length} runs was answered`
-      : `last ${values.length} runs: ${formatText("ping_rtt_median", Math.min(...known))} to ${formatText("ping_rtt_median", Math.max(...known))}${lost > 0 ? `, ${lost} without an answer` : ""}`;
+      : `last ${values.length} runs: ${formatText(metric, Math.min(...known))} to ${formatText(metric, Math.max(...known))}${lost > 0 ? `, ${lost} without an answer` : ""}`;
   return (
     <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} width={WIDTH} height={HEIGHT} role="img" aria-label={text}>
       <title>{text}</title>

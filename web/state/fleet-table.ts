@@ -1,6 +1,6 @@
 // Which clients the fleet table shows, and in which order; both are in the URL.
 import type { FleetClient } from "#contract/api";
-import { currentFigure, fleetHealth, isUp } from "../health.ts";
+import { currentFigure, currentLatency, fleetHealth, isUp } from "../health.ts";
 import { problemsOf } from "../problems.ts";
 
 export const FILTERS = ["all", "problems", "online", "offline"] as const;
@@ -12,7 +12,7 @@ const KEYS = {
   status: (client: FleetClient) => fleetHealth(client).rank,
   name: (client: FleetClient) => client.name.toLowerCase(),
   site: (client: FleetClient) => client.site.toLowerCase(),
-  latency: (client: FleetClient) => currentFigure(client, "ping_rtt_median"),
+  latency: (client: FleetClient) => currentLatency(client)?.ms ?? null,
   loss: (client: FleetClient) => currentFigure(client, "ping_loss_pct"),
   cpu: (client: FleetClient) => currentFigure(client, "cpu_percent"),
   memory: (client: FleetClient) => currentFigure(client, "memory_percent"),

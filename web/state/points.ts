@@ -36,7 +36,10 @@ const single = (value: number): Spread => ({ low: value, mid: value, p95: value,
 
 function spreads(metrics: Readonly<Record<string, unknown>>): Record<string, Spread> {
   const values: Record<string, Spread> = {};
-  for (const [name, value] of Object.entries(metrics)) if (typeof value === "number") values[name] = single(value);
+  for (const [name, value] of Object.entries(metrics)) {
+    // A flag that is set stands as 1, so that charts can mark it.
+    if (typeof value === "number" || value === true) values[name] = single(Number(value));
+  }
   return values;
 }
 

@@ -53,6 +53,13 @@ const LABELS: Record<string, string> = {
   dnssec: "DNSSEC",
   http_version: "HTTP version",
   expect_json: "Expect JSON",
+  expect_rcode: "Expected outcome",
+  system: "Operating system's own look-up",
+  reuse: "Connection reuse",
+  insecure: "Accept an invalid certificate",
+  names: "Names of hops",
+  check_versions: "Try every TLS version",
+  send_bytes: "Bytes to send",
 };
 
 function labelOf(name: string): string {
@@ -60,25 +67,24 @@ function labelOf(name: string): string {
   return LABELS[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const looksLikeIndex = (choice: unknown) => typeof choice === "string" && /^\d+$/.test(choice);
+
 /** Fields of a type's parameters, except the packet size, which has its own place in the form. */
 export function paramFields(type: TestTypeName): ParamField[] {
   const { properties } = objectSchema.parse(z.toJSONSchema(testType(type).params, { io: "input" }));
   return Object.entries(properties)
     .filter(([name]) => name !== "packet_size")
     .map(([name, property]) => {
-      const choices = (property.enum ?? property.anyOf?.map((one) => one.const) ?? []).filter((choice) => choice !== undefined);
+      const choices = (property.enum ?? property.anyOf?.map((one) => one.const) ?? [])
+        .filter((choice) => choice !== undefined)
+        // Enumerations lose their order where a name looks like an index ("2" comes before "auto").
+        .sort((a, b) => Number(looksLikeIndex(a)) - Number(looksLikeIndex(b)));
       const numeric = property.type === "number" || property.type === "integer";
       const kind = choices.length > 0 ? "choice" : property.type === "boolean" ? "switch" : numeric ? "number" : "text";
       const fallback = property.default === undefined ? "" : String(property.default);
-      return { name, label: labelOf(name), hint: hintOf(property.description ?? "", fallback), kind, fallback, choices };
+      return { name, label: labelOf(name), hint: property.description ?? "", kind, fallback, choices };
     });
 }
-
-/** On the command line a flag that is on is switched off, and says so ("Do not …"); a switch shows what off means. */
-const hintOf = (description: string, fallback: string) =>
-  fallback === "true" && description.startsWith("Do not ")
-    ? `Off: ${description.charAt(0).toLowerCase()}${description.slice(1)}`
-    : description;
 
 /** The packet size a new test of the type begins with; empty where its tool's own is usual. */
 export function usualPacketSize(type: TestTypeName): string {
@@ -188,8 +194,6 @@ export function withoutSameTarget(body: ReturnType<typeof bodyOf>, form: TestFor
 export function errorsOf(form: TestForm): Record<string, string> {
   const body = bodyOf(form);
   const errors: FieldError[] = [];
-  const parsed = createTestSchema.safeParse(body);
-  if (!parsed.success) errors.push(...fieldErrors(parsed.error));
   const size = typeof body.packet_size === "number" ? { packet_size: body.packet_size } : {};
   const interval = typeof body.interval_s === "number" ? body.interval_s : undefined;
   const checked = checkTest(form.type, form.destination, { ...body.params, ...size }, interval);
@@ -199,6 +203,9 @@ export function errorsOf(form: TestForm): Record<string, string> {
     const alone = checkTest(form.type, form.destination, {});
     if (!alone.ok) errors.push(...alone.errors.filter((error) => error.path === "destination"));
   }
+  // After the type's own messages, which know what belongs there.
+  const parsed = createTestSchema.safeParse(body);
+  if (!parsed.success) errors.push(...fieldErrors(parsed.error));
   if (form.target === "clients" && form.clientIds.length === 0)
     errors.push({ path: "client_ids", message: "names no client; choose at least one" });
   if (form.target === "site" && form.site.trim() === "") errors.push({ path: "selector", message: "names no site" });

@@ -1,12 +1,17 @@
 // A client's line in the fleet table, from its newest results and host sample. Pure.
 import { LIMITS } from "#contract/limits";
-import type { MetricName, MetricValue } from "#contract/metrics";
+import { type MetricName, type MetricValue, metricDefinition } from "#contract/metrics";
 import type { HostSample, WireResult } from "#contract/result";
-import { isTestTypeName, testType } from "#contract/test-types/index";
+import { isTestTypeName, TEST_TYPE_NAMES, testType } from "#contract/test-types/index";
 
 const HOST_HEADLINES: readonly MetricName[] = ["cpu_percent", "memory_percent", "fs_used_pct"];
-/** For these the fleet shows the worst of a client's tests. */
-const WORST_OF: readonly MetricName[] = ["ping_rtt_median", "ping_loss_pct"];
+/** For these the fleet shows the worst of a client's tests: the time each type leads with, and loss. */
+const WORST_OF: readonly MetricName[] = [
+  ...TEST_TYPE_NAMES.flatMap((type) => testType(type).headline.slice(0, 1)).filter(
+    (name) => metricDefinition(name).unit === "ms",
+  ),
+  "ping_loss_pct",
+];
 
 /** A test that could not measure its target, or found it dead. */
 export function isFailing(result: Pick<WireResult, "status">): boolean {

@@ -27,7 +27,7 @@ const tracerouteParams = z.strictObject({
     .describe("Payload bytes; default what the tool sends"),
   dscp: dscpField,
   ip_version: ipVersionField,
-  names: z.boolean().default(true).describe("Do not look up the names of hops"),
+  names: z.boolean().default(true).describe("Whether to look up the names of hops"),
 });
 export type TracerouteParams = z.output<typeof tracerouteParams>;
 
