@@ -1,5 +1,6 @@
 // What people see of a tcp run: each connect as it ends, the transfer as it goes, the kernel's figures at the end.
 import type { Measurement } from "#contract/result";
+import { installHint } from "../install-hint.ts";
 import { cell, figure, lossTone, milliseconds, percent, type Row, type Tone } from "../rows.ts";
 import type { SendSample } from "./tcp-send.ts";
 import type { Attempt } from "./tcp-series.ts";
@@ -35,7 +36,7 @@ const rate = (value: unknown): string =>
   typeof value === "number" ? `${(value / 1e6).toFixed(value < 1e7 ? 2 : 1)} Mbit/s` : "–";
 
 /** The finished run in a few rows. */
-export function tcpView({ metrics }: Measurement): readonly Row[] {
+export function tcpView({ metrics, detail }: Measurement): readonly Row[] {
   const title = (name: string) => cell(name, 11, "bold");
   const failed: Tone = lossTone(metrics.tcp_failed_pct);
   const rows: Row[] = [
@@ -62,6 +63,9 @@ export function tcpView({ metrics }: Measurement): readonly Row[] {
       cell(`peer's window ${text(metrics.tcp_snd_wnd)}`),
       cell(metrics.tcp_ecn === true ? "ECN" : "no ECN", 0, "dim"),
     ]);
+  }
+  if (detail.kernel_figures === "tool_missing") {
+    rows.push([title("kernel"), cell(`its figures need ss; ${installHint("ss")}`, 0, "dim")]);
   }
   if (typeof metrics.tcp_busy_pct === "number") {
     rows.push([

@@ -46,6 +46,7 @@ export class ConnectSeries {
   #held: Held[] = [];
   #kept: Held | undefined;
   #reading: Promise<void> = Promise.resolve();
+  #unmarked = false;
 
   constructor(endpoint: Endpoint, order: SeriesOrder, kernel: KernelReader, signal: AbortSignal) {
     this.#endpoint = endpoint;
@@ -62,6 +63,11 @@ export class ConnectSeries {
   /** The connection kept open, and the attempt that made it. */
   get kept(): { readonly attempt: Attempt; readonly dial: Dial } | undefined {
     return this.#kept;
+  }
+
+  /** Whether a connection did not take its DSCP. */
+  get unmarked(): boolean {
+    return this.#unmarked;
   }
 
   /** Runs to the end of the last connect. Each starts on time, whether or not those before it ended. */
@@ -87,8 +93,8 @@ export class ConnectSeries {
   async #connect(index: number, start: number, onEnd: (attempt: Attempt) => void): Promise<void> {
     const at_ms = performance.now() - start;
     const connection = dial(this.#endpoint, this.#order.timeout_ms, this.#signal);
-    if (this.#order.tos !== undefined) connection.socket.setTypeOfService(this.#order.tos);
     const dialled = await connection.outcome;
+    if (dialled.kind === "connected") this.#mark(connection);
     const attempt: Attempt = { index, at_ms, dialled, info: null, broken: null };
     this.#attempts.push(attempt);
     onEnd(attempt);
@@ -100,6 +106,17 @@ export class ConnectSeries {
     const oldest = this.#held[0]?.since ?? 0;
     const full = this.#held.length >= HELD_MOST || performance.now() - oldest >= HELD_MS;
     if (full || this.#order.interval_ms >= HELD_MS) this.#readHeld();
+  }
+
+  /** Marks what is sent from now on; a socket takes a TOS only once it is connected. */
+  #mark({ socket }: Dial): void {
+    if (this.#order.tos === undefined) return;
+    try {
+      socket.setTypeOfService(this.#order.tos);
+    } catch {
+      // A system that refuses, or a peer that was quicker to close: the result says that nothing was marked.
+      this.#unmarked = true;
+    }
   }
 
   /** Reads the figures of the held connections, one call of ss after the other, and closes them. */

@@ -4,8 +4,10 @@ import { runTool } from "../exec.ts";
 import { dial, type Endpoint, type Failure, hangUp, showEndpoint } from "./endpoint.ts";
 import { pingAdapter } from "./ping.ts";
 
-/** How the host showed that it is alive; undefined where it did not. */
-export type SignOfLife = { readonly by: "echo" } | { readonly by: "port"; readonly port: number };
+/** How the host showed that it is alive, and how long its answer took, ms; undefined where it did not. */
+export type SignOfLife =
+  | { readonly by: "echo"; readonly ms: number }
+  | { readonly by: "port"; readonly port: number; readonly ms: number };
 
 /** A SYN unanswered for so long is suspicious; or for this share of a shorter time-out. */
 const PATIENCE_MS = 1000;
@@ -42,10 +44,30 @@ export function watchSilence(endpoint: Endpoint, timeout_ms: number, unanswered:
   };
 }
 
-/** What silence means: a firewall's doing where the host is alive. */
-export function silenceOf(failure: Failure, endpoint: Endpoint, alive: SignOfLife | undefined): Failure {
+/** The kernel sends a SYN again after this long (RFC 6298 2.1). */
+const SYN_AGAIN_MS = 1000;
+
+/**
+ * What silence means: a firewall's doing where the host answers something else sooner than each connect was waited for, and more
+ * than one SYN was lost, since a single one may have met with an accident.
+ */
+export function silenceOf(
+  failure: Failure,
+  endpoint: Endpoint,
+  alive: SignOfLife | undefined,
+  waited: { connects: number; timeout_ms: number },
+): Failure {
   if (alive === undefined) {
     const message = `${failure.error.message}, and the host gave no other sign of life; look at its power and at the way there`;
+    return { ...failure, error: { ...failure.error, message } };
+  }
+  if (alive.ms >= waited.timeout_ms) {
+    const message = `${failure.error.message}; the host is alive, but ${alive.ms.toFixed(0)} ms away: allow more time with --timeout`;
+    return { ...failure, error: { ...failure.error, message } };
+  }
+  const syns = waited.connects * (1 + Math.floor(waited.timeout_ms / SYN_AGAIN_MS));
+  if (syns < 2) {
+    const message = `${failure.error.message}; the host is alive, and one SYN may get lost: try again, or wait longer with --timeout`;
     return { ...failure, error: { ...failure.error, message } };
   }
   const proof = alive.by === "echo" ? "answers echo requests" : `answers on port ${alive.port}`;
@@ -77,7 +99,8 @@ async function echo({ address }: Endpoint, signal: AbortSignal): Promise<SignOfL
   const command = adapter.command(tool, { address, count: 1, interval: 1, timeout: WAIT_S, packet_size: PAYLOAD });
   if ("unsupported" in command) return undefined;
   const run = await runTool({ ...command, timeout_ms: (WAIT_S + 1) * 1000, grace_ms: GRACE_MS, signal });
-  return adapter.parse(run, tool).replies.some((reply) => !reply.damaged) ? { by: "echo" } : undefined;
+  const reply = adapter.parse(run, tool).replies.find((each) => !each.damaged && each.rtt !== null);
+  return reply === undefined ? undefined : { by: "echo", ms: reply.rtt ?? 0 };
 }
 
 async function otherPort(endpoint: Endpoint, signal: AbortSignal): Promise<SignOfLife | undefined> {
@@ -86,5 +109,5 @@ async function otherPort(endpoint: Endpoint, signal: AbortSignal): Promise<SignO
   const dialled = await outcome;
   hangUp(socket);
   const answered = dialled.kind === "connected" || (dialled.kind === "error" && dialled.errno === "ECONNREFUSED");
-  return answered ? { by: "port", port } : undefined;
+  return answered ? { by: "port", port, ms: dialled.ms } : undefined;
 }

@@ -44,14 +44,18 @@ async function run(destination: string, params: TcpParams, context: RunContext):
   const sending = kept === undefined ? undefined : await send(kept.dial, endpoint, params, kernel, context);
   if (kept !== undefined) hangUp(kept.dial.socket);
   const { attempts } = series;
-  const trouble = judge(attempts, endpoint, alive, budget.stopped) ?? sendTrouble(sending, endpoint);
+  const trouble =
+    judge(attempts, endpoint, { alive, timeout_ms: order.timeout_ms }, budget.stopped) ?? sendTrouble(sending, endpoint);
   const silence = trouble?.reason ?? "timeout";
-  return report(
-    endpoint,
-    params,
-    { attempts, sending, sender: kept?.attempt, missing: kernel.missing, silence, port: endpoint.port },
-    trouble,
-  );
+  const reading = { attempts, sending, sender: kept?.attempt, missing: kernel.missing, silence, port: endpoint.port };
+  return { ...report(endpoint, reading, trouble), flags: markFlags(params, series.unmarked) };
+}
+
+/** A DSCP that marked nothing is told: Node marks what follows the handshake, never the SYN. */
+function markFlags({ dscp, send_bytes }: TcpParams, unmarked: boolean): string[] {
+  if (dscp === undefined) return [];
+  if (unmarked) return ["dscp_not_set"];
+  return send_bytes === 0 ? ["dscp_marks_data_only"] : [];
 }
 
 /** Runs the series; when its first SYN stays unanswered, looks meanwhile whether the host is alive at all. */
@@ -94,7 +98,7 @@ async function send(
 function judge(
   attempts: readonly Attempt[],
   endpoint: Endpoint,
-  alive: SignOfLife | undefined,
+  { alive, timeout_ms }: { alive: SignOfLife | undefined; timeout_ms: number },
   stopped: boolean,
 ): Failure | undefined {
   if (stopped) return connectFailure({ kind: "stopped", ms: 0 }, endpoint);
@@ -112,7 +116,10 @@ function judge(
   const failure = failures.find(({ error }) => error.code === commonest);
   if (failure === undefined || times === undefined) return undefined;
   const whole = times === attempts.length;
-  const told = whole && failure.error.code === "no_reply" ? silenceOf(failure, endpoint, alive) : failure;
+  const told =
+    whole && failure.error.code === "no_reply"
+      ? silenceOf(failure, endpoint, alive, { connects: attempts.length, timeout_ms })
+      : failure;
   return {
     ...told,
     error: { ...told.error, message: `${whole ? "" : `${times} of ${attempts.length} connects: `}${told.error.message}` },
@@ -136,12 +143,11 @@ function statusOf(attempts: readonly Attempt[], error: ResultError | null): Stat
   return attempts.some(({ dialled, broken }) => dialled.kind === "connected" && broken === null) ? "partial" : "failed";
 }
 
-function report(endpoint: Endpoint, params: TcpParams, reading: TcpReading, trouble: Failure | undefined): Outcome {
+function report(endpoint: Endpoint, reading: TcpReading, trouble: Failure | undefined): Omit<Outcome, "flags"> {
   const { attempts, sending, missing } = reading;
   const error = trouble?.error ?? null;
   const sheet = tcpMetrics(reading);
   const figures = (value: number | null | undefined) => (value === null || value === undefined ? null : round3(value));
-  const flags = params.dscp !== undefined && params.send_bytes === 0 ? ["dscp_marks_data_only"] : [];
   return {
     address: endpoint.address,
     status: statusOf(attempts, error),
@@ -162,7 +168,6 @@ function report(endpoint: Endpoint, params: TcpParams, reading: TcpReading, trou
       })),
       ...(sending === undefined ? {} : { send: sendDetail(sending) }),
     },
-    flags,
   };
 }
 

@@ -1,8 +1,9 @@
 // One TLS handshake over a connection that stands already, so that its time holds nothing else.
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
+import { type CipherNameAndProtocol, connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { TlsVersion } from "#contract/test-types/tls";
+import { type CertificateReading, readCertificate } from "./certificate.ts";
 import { dial, hangUp, onLoopback } from "./endpoint.ts";
 
 export interface HandshakeOrder {
@@ -14,11 +15,27 @@ export interface HandshakeOrder {
   readonly signal: AbortSignal;
 }
 
+/** What the handshake agreed on, read at its end: a closed connection tells nothing more. */
+export interface Agreement {
+  readonly version: string | null;
+  /** IANA's name, and OpenSSL's. */
+  readonly cipher: string | null;
+  readonly cipher_openssl: string | null;
+  readonly alpn: string | null;
+  readonly resumed: boolean;
+  readonly authorized: boolean;
+  /** Why the certificate is not accepted, as Node's code; null when it is. */
+  readonly authorization_error: string | null;
+  readonly key_exchange: object | null;
+  readonly ocsp_stapled: boolean;
+  readonly certificate: CertificateReading | undefined;
+}
+
 export type Handshake =
   /** ClientHello to the end of the handshake, ms. */
-  | { readonly kind: "done"; readonly ms: number; readonly socket: TLSSocket; readonly ocsp: Buffer | null }
+  | { readonly kind: "done"; readonly ms: number; readonly agreed: Agreement; readonly socket: TLSSocket; close(): void }
   /** `reset`: the peer reset the connection. `code` is Node's. */
-  | { readonly kind: "error"; readonly code: string; readonly message: string; readonly reset: boolean; readonly ms: number }
+  | { readonly kind: "error"; readonly code: string; readonly reset: boolean; readonly ms: number }
   | { readonly kind: "over"; readonly ms: number };
 
 /** Trust store and versions, made before the clock runs. Versions before 1.2 need ciphers OpenSSL keeps behind level 0. */
@@ -39,7 +56,7 @@ export function handshake(raw: Socket, order: HandshakeOrder): Promise<Handshake
       resolve(result);
     };
     if (signal.aborted) return over();
-    let ocsp: Buffer | null = null;
+    let stapled = false;
     // The verdict on the certificate is wanted, not its effect: an invalid one is read like any other.
     const socket = connect({
       socket: raw,
@@ -51,18 +68,53 @@ export function handshake(raw: Socket, order: HandshakeOrder): Promise<Handshake
       ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
     });
     socket.once("OCSPResponse", (response: Buffer | null) => {
-      ocsp = response;
+      stapled = response !== null && response.length > 0;
     });
-    socket.once("secureConnect", () => settle({ kind: "done", ms: ms(), socket, ocsp }));
+    socket.once("secureConnect", () => {
+      const took = ms();
+      settle({ kind: "done", ms: took, agreed: read(socket, stapled), socket, close: () => leave(socket, raw) });
+    });
     // Errors after the handshake concern nobody: the result stands, and the caller closes.
     socket.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? "UNKNOWN";
       const reset = code === "ECONNRESET" && error.syscall === "read";
-      settle({ kind: "error", code, message: error.message, reset, ms: ms() });
+      settle({ kind: "error", code, reset, ms: ms() });
     });
-    socket.once("close", () => settle({ kind: "error", code: "ECONNRESET", message: "closed", reset: false, ms: ms() }));
+    socket.once("close", () => settle({ kind: "error", code: "ECONNRESET", reset: false, ms: ms() }));
     signal.addEventListener("abort", over, { once: true });
   });
+}
+
+/** A peer whose window is shut would hold our farewell for minutes. */
+const FAREWELL_MS = 1000;
+
+function leave(socket: TLSSocket, raw: Socket): void {
+  const timer = setTimeout(() => raw.destroy(), FAREWELL_MS);
+  raw.once("close", () => clearTimeout(timer));
+  socket.end(() => raw.destroy());
+}
+
+function read(socket: TLSSocket, ocsp_stapled: boolean): Agreement {
+  const cipher: CipherNameAndProtocol | undefined = socket.getCipher();
+  return {
+    version: socket.getProtocol(),
+    cipher: cipher?.standardName ?? null,
+    cipher_openssl: cipher?.name ?? null,
+    alpn: socket.alpnProtocol || null,
+    resumed: socket.isSessionReused(),
+    authorized: socket.authorized,
+    authorization_error: authorizationError(socket),
+    key_exchange: socket.getEphemeralKeyInfo(),
+    ocsp_stapled,
+    certificate: readCertificate(socket),
+  };
+}
+
+function authorizationError(socket: TLSSocket): string | null {
+  if (socket.authorized) return null;
+  const error: unknown = socket.authorizationError;
+  if (error instanceof Error) return (error as NodeJS.ErrnoException).code ?? error.message.slice(0, 100);
+  return typeof error === "string" ? error.slice(0, 100) : "UNSPECIFIED";
 }
 
 /**
@@ -70,7 +122,7 @@ export function handshake(raw: Socket, order: HandshakeOrder): Promise<Handshake
  * log; with a reset where it was not.
  */
 export function partFrom(raw: Socket, result: Handshake | undefined): void {
-  if (result?.kind === "done") result.socket.end(() => raw.destroy());
+  if (result?.kind === "done") result.close();
   else hangUp(raw);
 }
 

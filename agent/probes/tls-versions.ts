@@ -8,7 +8,8 @@ import { contextFor, type Handshake, handshake, partFrom } from "./tls-handshake
 export type VersionAnswer = "accepted" | "refused" | "unknown";
 export type VersionAnswers = Readonly<Record<TlsVersion, VersionAnswer>>;
 
-interface Way {
+/** What a handshake is made with. */
+export interface Way {
   readonly endpoint: Endpoint;
   readonly host: string;
   readonly servername: string | undefined;
