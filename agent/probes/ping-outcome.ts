@@ -93,7 +93,7 @@ export interface FinishedRun {
   readonly detail: Record<string, unknown>;
   /** Requests that should have been sent. */
   readonly count: number;
-  /** The run's deadline came before its end. */
+  /** The tool was told to end before it did so by itself. */
   readonly cut: boolean;
   /** How long the last request was waited for, milliseconds. */
   readonly tail_ms: number;
@@ -123,12 +123,12 @@ export function outcome(reading: PingReading, run: FinishedRun): Outcome {
   const deadline: ResultError = {
     code: "deadline",
     source: "agent",
-    message: `only ${reading.sent} of ${run.count} echo requests were sent before the run's deadline`,
+    message: `only ${reading.sent} of ${run.count} echo requests were sent in the time the run had`,
   };
   return {
     address: run.address,
     status,
-    error: run.cut ? deadline : silent ? silenceError(reading, run.address) : null,
+    error: run.cut && reading.sent < run.count ? deadline : silent ? silenceError(reading, run.address) : null,
     metrics: sheet.metrics,
     reasons: sheet.reasons,
     detail: {

@@ -16,7 +16,7 @@ import { pingWindows } from "./ping-windows.ts";
 import type { Outcome, Probe, RunContext } from "./probe.ts";
 
 /** Over the time a run must take before the tool is asked for its summary: its start, and timers that fire late. Milliseconds. */
-const SLACK_MS = { share: 0.04, least: 120, most: 1000 } as const;
+const SLACK_MS = { share: 0.06, least: 200, most: 1000 } as const;
 /** PowerShell needs this long to start. */
 const WINDOWS_START_MS = 4000;
 /** Statistics asked for in one run: they share a stream of limited size with complaints. */
@@ -80,7 +80,38 @@ interface Execution {
   readonly live: PingLive | undefined;
 }
 
-/** Runs the tool, shows its lines to whoever watches, and asks for exact statistics where it prints coarse times. */
+/** Whether nothing more can come: the last request is answered and every other one too, or its time-out is over by then. */
+function isSettled(answered: ReadonlySet<number>, { count, interval, timeout }: PingRequest): boolean {
+  if (!answered.has(count - 1)) return false;
+  const waiting = Math.ceil(timeout / interval);
+  for (let index = Math.max(0, count - waiting); index < count; index++) if (!answered.has(index)) return false;
+  return true;
+}
+
+/**
+ * Reads the tool's lines as they come: shows them to whoever watches, asks for exact statistics where it prints coarse times,
+ * and ends it when it only waits for requests whose time-out is over.
+ */
+function lineReader(adapter: PingAdapter, tool: PingTool, request: PingRequest, live: PingLive | undefined) {
+  const ask = adapter.snapshotSignal?.(tool);
+  const see = liveReader(live);
+  const answered = new Set<number>();
+  let asked = 0;
+  return (line: string, signal: (name: NodeJS.Signals) => void): void => {
+    const event = see(line);
+    if (event?.type !== "reply" || event.reply.damaged) return;
+    answered.add(event.reply.index);
+    if (answered.size < request.count && isSettled(answered, request)) {
+      signal("SIGINT");
+      return;
+    }
+    if (ask === undefined || (event.reply.step ?? 0) < COARSE_MS) return;
+    asked += 1;
+    if (asked <= SNAPSHOTS_MAX) signal(ask);
+  };
+}
+
+/** Runs the tool for as long as the run may take. */
 async function execute(
   adapter: PingAdapter,
   tool: PingTool,
@@ -91,26 +122,10 @@ async function execute(
   const busy = ((request.count - 1) * request.interval + request.timeout) * 1000;
   const slack = Math.min(SLACK_MS.most, Math.max(SLACK_MS.least, busy * SLACK_MS.share));
   const timeout_ms = busy + slack + (tool.dialect === "windows" ? WINDOWS_START_MS : 0);
-  const ask = adapter.snapshotSignal?.(tool);
   const live = watched ? new PingLive(show, request) : undefined;
-  const see = liveReader(live);
-  let asked = 0;
   const start = performance.now();
-  const run = await runTool({
-    ...command,
-    timeout_ms,
-    signal: budget.signal,
-    ...(live !== undefined || ask !== undefined
-      ? {
-          onLine: (line, signal) => {
-            const event = see(line);
-            if (ask === undefined || event?.type !== "reply" || (event.reply.step ?? 0) < COARSE_MS) return;
-            asked += 1;
-            if (asked <= SNAPSHOTS_MAX) signal(ask);
-          },
-        }
-      : {}),
-  });
+  const onLine = lineReader(adapter, tool, request, live);
+  const run = await runTool({ ...command, timeout_ms, signal: budget.signal, onLine });
   return { run, took_ms: performance.now() - start, live };
 }
 
@@ -138,7 +153,7 @@ async function measure(
   if (reading === undefined) return withoutIcmp(failureOf(tool, execution, address), target, params, context, detail);
   live?.end(reading.answered);
   const tail_ms = took_ms - (reading.sent - 1) * params.interval * 1000;
-  return outcome(reading, { conditions, address, detail, count, cut: execution.aborted, tail_ms });
+  return outcome(reading, { conditions, address, detail, count, cut: execution.aborted || execution.timedOut, tail_ms });
 }
 
 /** ICMP echo round trips (RFC 792, RFC 4443; metrics as RFC 2681, 6673, 3393, 5481, 3550). */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { linuxPingCommand, readPingVersion } from "../../agent/probes/ping-linux.ts";
+import { linuxPingCommand, pingLinux, readPingVersion } from "../../agent/probes/ping-linux.ts";
 import { macosPingCommand } from "../../agent/probes/ping-macos.ts";
 import type { PingRequest, PingTool } from "../../agent/probes/ping-tool.ts";
 import { windowsPingCommand, windowsPingScript } from "../../agent/probes/ping-windows.ts";
@@ -16,6 +16,23 @@ describe("Linux", () => {
     const full = { ...request, address: "fd77::1", timeout: 0.5, dscp: 46, df: true };
     expect(args(linuxPingCommand(iputils, full))).toBe("-n -c 20 -i 0.2 -W 0.5 -s 64 -Q 184 -M do -- fd77::1");
   });
+  test("iputils prints microseconds since 20240905; before, it is asked for them", () => {
+    const recent = tool("iputils", "iputils 20240905");
+    expect(args(linuxPingCommand(recent, request))).toBe("-n -c 20 -i 0.2 -W 2 -s 64 -3 -- 10.77.100.1");
+    expect(pingLinux.snapshotSignal?.(recent)).toBeUndefined();
+    expect(pingLinux.snapshotSignal?.(tool("iputils", "iputils 20221126"))).toBe("SIGQUIT");
+  });
+  test.each(["busybox", "inetutils", "fping"] as const)("%s, which SIGQUIT would end, is asked for nothing", (dialect) => {
+    expect(pingLinux.snapshotSignal?.(tool(dialect, "1.35.0"))).toBeUndefined();
+    expect(pingLinux.snapshotSignal?.(tool("iputils", "unknown"))).toBeUndefined();
+  });
+  test("who watches hears of silence at once", () => {
+    expect(args(linuxPingCommand(tool("iputils", "iputils 20221126"), { ...request, outstanding: true }))).toContain(" -O -- ");
+  });
+  test("fping counts milliseconds", () => {
+    const full = { ...request, dscp: 46, df: true, timeout: 0.5 };
+    expect(args(linuxPingCommand(tool("fping", "fping 5.2"), full))).toBe("-C 20 -p 200 -t 500 -b 64 -O 184 -M -- 10.77.100.1");
+  });
   test("an old iputils waits whole seconds", () => {
     expect(args(linuxPingCommand(tool("iputils", "iputils 20180629"), { ...request, timeout: 0.5 }))).toContain("-W 1 ");
   });
@@ -30,6 +47,7 @@ describe("Linux", () => {
     ["ping utility, iputils-s20180629", "iputils", "iputils 20180629"],
     ["ping: invalid option -- 'V'\nBusyBox v1.35.0 (Debian)", "busybox", "BusyBox 1.35.0"],
     ["ping (GNU inetutils) 2.4", "inetutils", "inetutils 2.4"],
+    ["fping: Version 5.2", "fping", "fping 5.2"],
   ])("version text %#", (text, dialect, version) => {
     expect(readPingVersion("/bin/ping", text)).toEqual({ dialect, file: "/bin/ping", version });
   });
