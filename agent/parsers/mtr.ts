@@ -5,20 +5,20 @@ import type { HopAnswer } from "./traceroute.ts";
 /** Every probe sent, in order, with its answer where one came. */
 export function parseMtrRaw(stdout: string): HopAnswer[] {
   const hosts = new Map<number, string>();
-  const sent: { position: number; sequence: number; rtt: number | null }[] = [];
+  const sent: { position: number; sequence: number; addr: string | null; rtt: number | null }[] = [];
   for (const line of stdout.split("\n").slice(0, -1)) {
     const [kind, position = "", word = "", sequence = ""] = line.replace(/\r$/, "").split(" ");
     if (!/^\d{1,3}$/.test(position) || Number(position) > 254) continue;
     const at = Number(position);
-    if (kind === "x" && /^\d{1,6}$/.test(word)) sent.push({ position: at, sequence: Number(word), rtt: null });
+    if (kind === "x" && /^\d{1,6}$/.test(word)) sent.push({ position: at, sequence: Number(word), addr: null, rtt: null });
     if (kind === "h" && isIP(word) !== 0) hosts.set(at, word);
     if (kind === "p" && /^\d{1,9}$/.test(word) && /^\d{1,6}$/.test(sequence)) {
       const probe = sent.findLast((each) => each.position === at && each.sequence === Number(sequence));
-      if (probe !== undefined) probe.rtt ??= Number(word) / 1000;
+      const addr = hosts.get(at);
+      // A host is named once, before its first answer; without it the answer belongs to nobody.
+      if (probe !== undefined && probe.addr === null && addr !== undefined)
+        Object.assign(probe, { addr, rtt: Number(word) / 1000 });
     }
   }
-  return sent.map(({ position, rtt }) => {
-    const addr = rtt === null ? null : (hosts.get(position) ?? null);
-    return { ttl: position + 1, addr, rtt: addr === null ? null : rtt, icmp: null, mpls: null };
-  });
+  return sent.map(({ position, addr, rtt }) => ({ ttl: position + 1, addr, rtt, icmp: null, mpls: null }));
 }

@@ -20,21 +20,25 @@ const RTT_MAX_MS = 600_000;
 // ` 3  10.0.0.1  20.1 ms !X  *`: the hop, then what was seen at it. BSD tools continue a hop on lines without a number.
 const HOP = /^ {0,3}(\d{1,3})(?:[?:]*)\s+(\S.*)$/;
 const CONTINUED = /^\s{3,}(\S.*)$/;
-const TOKEN =
-  /\*|<?\d{1,6}(?:[.,]\d{1,6})? ?ms(?![^\s!*])|!(?:<\d{1,3}>|[A-Z0-9-]{0,4}|F-\d{1,5})(?=\s|$)|<MPLS:[^>]{1,200}>|\S+/g;
+const TOKEN = /\*|<?\d{1,6}(?:\.\d{1,6})? ?ms(?![^\s!*])|!(?:<\d{1,3}>|[A-Z0-9-]{0,4}|F-\d{1,5})(?=\s|$)|<MPLS:[^>]{1,200}>|\S+/g;
+
+/** `lost` for a star, else the time, null where it is only said to be small. */
+type Outcome = "lost" | number | null;
 
 interface Reading {
   addr: string | null;
-  /** Times printed before any address, as Windows does. */
-  readonly early: (number | null)[];
+  /** What was printed before any address, as Windows does. */
+  readonly early: Outcome[];
   readonly answers: { addr: string | null; rtt: number | null; icmp: string | null; mpls: string | null }[];
 }
 
-/** Milliseconds of `20.1 ms`, `20 ms` or `<1 ms`; undefined when the token is no time. */
-function timeOf(token: string): number | undefined {
-  const match = /^<?(\d{1,6}(?:[.,]\d{1,6})?) ?ms$/.exec(token);
-  const value = Number(match?.[1]?.replace(",", "."));
-  return match !== null && value <= RTT_MAX_MS ? value : undefined;
+/** What a token says of a probe: `*`, `20.1 ms`, `20ms`, or `<1 ms`, which is no figure; undefined when it says nothing of it. */
+function outcomeOf(token: string): Outcome | undefined {
+  if (token === "*") return "lost";
+  const match = /^(<?)(\d{1,6}(?:\.\d{1,6})?) ?ms$/.exec(token);
+  const value = Number(match?.[2]);
+  if (match === null || value > RTT_MAX_MS) return undefined;
+  return match[1] === "<" ? null : value;
 }
 
 const addressOf = (token: string): string | undefined => {
@@ -44,18 +48,19 @@ const addressOf = (token: string): string | undefined => {
 
 function readToken(token: string, reading: Reading): void {
   const address = addressOf(token);
-  const time = timeOf(token);
+  const outcome = outcomeOf(token);
   const last = reading.answers.at(-1);
+  const put = (addr: string, what: Outcome) =>
+    reading.answers.push({ addr: what === "lost" ? null : addr, rtt: what === "lost" ? null : what, icmp: null, mpls: null });
   if (address !== undefined) {
     reading.addr = address;
-    for (const rtt of reading.early.splice(0)) {
-      reading.answers.push({ addr: rtt === null ? null : address, rtt, icmp: null, mpls: null });
-    }
-  } else if (token === "*" || time !== undefined) {
-    if (reading.addr === null) reading.early.push(time ?? null);
-    else reading.answers.push({ addr: time === undefined ? null : reading.addr, rtt: time ?? null, icmp: null, mpls: null });
-  } else if (token.startsWith("!") && last?.addr !== undefined && last.addr !== null) last.icmp = token;
-  else if (token.startsWith("<MPLS:") && last !== undefined && last.addr !== null) last.mpls = token.slice(6, -1);
+    for (const early of reading.early.splice(0)) put(address, early);
+  } else if (outcome !== undefined) {
+    if (reading.addr === null) reading.early.push(outcome);
+    else put(reading.addr, outcome);
+  } else if (last === undefined || last.addr === null) return;
+  else if (token.startsWith("!")) last.icmp = token;
+  else if (token.startsWith("<MPLS:")) last.mpls = token.slice(6, -1);
 }
 
 /** What one line's text after the hop number says. */
@@ -63,7 +68,7 @@ function readAnswers(ttl: number, text: string): HopAnswer[] {
   const reading: Reading = { addr: null, early: [], answers: [] };
   for (const token of text.match(TOKEN) ?? []) readToken(token, reading);
   // Stars without an address are probes nobody answered; times without an address belong to nobody.
-  const silent = reading.early.every((rtt) => rtt === null) ? reading.early : [];
+  const silent = reading.early.every((each) => each === "lost") ? reading.early : [];
   return [...silent.map(() => ({ addr: null, rtt: null, icmp: null, mpls: null })), ...reading.answers].map((answer) => ({
     ttl,
     ...answer,

@@ -1,15 +1,15 @@
 // The rounds of one run: which protocol reaches the target, what changed between rounds, and what is known in the end.
 import type { Budget } from "../budget.ts";
 import { type Baseline, type Difference, nextBaseline, PathMemory } from "./path-compare.ts";
-import { distanceOf, type FlowPath } from "./path-merge.ts";
+import { distanceOf, type FlowPath, hasLoop } from "./path-merge.ts";
 import { census, flowPorts, probeRound, type Round, type RoundWatch, type Trace } from "./path-round.ts";
 import { type FlowProbe, type SweepFailure, sweep } from "./path-sweep.ts";
 import type { PathMethod, PathTool, SweepRequest } from "./path-tool.ts";
 
 /** Echo requests for each hop where there is one flow only. */
 const LONE_QUERIES = 3;
-/** Echo requests that look into missing answers of the target. */
-const ECHOES = 20;
+/** Echo requests that look into missing answers of the target: children, and for each the most that traceroute sends to a hop. */
+const ECHO = { children: 2, queries: 10 } as const;
 
 /** One run, in validated numbers. Seconds. */
 export interface RunPlan {
@@ -147,7 +147,9 @@ export class PathRunner {
       const reached = distanceOf(last.paths) !== undefined;
       if (this.#settled === undefined) this.#tried.push({ method, reached, failure: last.failure });
       if (best === undefined || reached || seen(last) > seen(best.last)) best = { method, last };
-      if (reached || this.#signal.aborted) break;
+      // What goes in circles does so by any protocol.
+      const circles = last.paths.some(({ path }) => hasLoop(path, this.#plan.order.address));
+      if (reached || circles || this.#signal.aborted) break;
     }
     if (best === undefined || best.last.paths.length === 0) return;
     this.#rounds += 1;
@@ -210,11 +212,9 @@ export class PathRunner {
     if (!tool.methods.includes("icmp")) return undefined;
     const [flow = 0] = flowPorts(this.#plan.order.address, 1);
     const order = { ...this.#plan.order, method: "icmp" as const, port: DEFAULT_PORT.icmp, flow };
-    const { probes } = await sweep(
-      tool,
-      { ...order, first: distance, last: distance, queries: ECHOES },
-      { signal: this.#signal },
-    );
+    const request = { ...order, first: distance, last: distance, queries: ECHO.queries };
+    const sweeps = Array.from({ length: ECHO.children }, () => sweep(tool, request, { signal: this.#signal }));
+    const probes = (await Promise.all(sweeps)).flatMap((swept) => swept.probes);
     return probes.some(({ addr }) => addr === order.address) ? probes : undefined;
   }
 

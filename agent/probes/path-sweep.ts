@@ -73,11 +73,14 @@ export async function sweep(tool: PathTool, request: SweepRequest, watch: SweepW
     signal: AbortSignal.any([watch.signal, enough.signal]),
     onLine,
   });
-  const probes = marked(relevant(tool.parse(run.stdout), request), request, run.code === 0 && !run.aborted);
+  const probes = marked(relevant(tool.parse(finished(run.stdout)), request), request, run.code === 0 && !run.aborted);
   // A tool killed by somebody else has not looked further; that is not the network's silence.
   const whole = probes.length > 0 && (run.code !== null || run.aborted || run.timedOut);
   return { probes, failure: whole ? null : failureOf(run) };
 }
+
+/** Tools end a hop's line when they begin the next one: a last line that stops behind a whole answer is whole. */
+const finished = (stdout: string): string => (/(?: ms|\*) *$/.test(stdout) ? `${stdout}\n` : stdout);
 
 /**
  * A tool that ended by itself before the last hop was told to by an ICMP error. One that leaves no mark and did not come from the

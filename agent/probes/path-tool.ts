@@ -66,8 +66,9 @@ function linuxTool(file: string, major: number, minor: number, version: string):
       const { method, flow, family } = request;
       const args = ["-n", "-q", String(request.queries), "-w", wait(request.timeout)];
       args.push("-f", String(request.first), "-m", String(request.last));
-      // Echo requests of all hops are one flow to begin with, so they need not wait for each other.
-      if (method === "icmp") args.push("-I", "-N", "6");
+      // Echo requests of all hops are one flow to begin with and need not wait for each other, but ping sockets, all there is without
+      // privilege, lose answers when several are awaited.
+      if (method === "icmp") args.push("-I", "-N", process.getuid?.() === 0 ? "6" : "1");
       else {
         args.push(method === "udp" ? "-U" : "-T", "-p", String(request.port));
         args.push(...(flow === 0 ? ["-N", "16"] : ["-N", "1", `--sport=${flow}`]));

@@ -7,6 +7,7 @@ import type { TracerouteParams } from "#contract/test-types/traceroute";
 import { asnTable } from "../asn.ts";
 import { installHint } from "../install-hint.ts";
 import { resolveHost } from "../resolve.ts";
+import { hasLoop } from "./path-merge.ts";
 import { flowDetail, pathMetrics, readPath } from "./path-metrics.ts";
 import { HopNames } from "./path-names.ts";
 import { PARALLEL_MAX } from "./path-round.ts";
@@ -209,12 +210,20 @@ function complaint(result: PathRun, address: string, over: boolean, rounds: numb
   const reached = result.paths.some((path) => path.reached);
   if (reached && result.rounds >= rounds) return null;
   if (over) {
-    const message = `the time was over after ${result.rounds} of ${rounds} rounds${reached ? "" : ", before the target answered"}; give it a longer --deadline`;
+    const tried = result.tried.map(({ method }) => method.toUpperCase()).join(", ");
+    const what = reached ? `after ${result.rounds} of ${rounds} rounds` : `before ${address} answered (asked by ${tried})`;
+    const message = `the time was over ${what}; give it a longer --deadline`;
     return { code: "deadline", source: "agent", message };
   }
   if (result.failure !== null) return failureError(result.failure, result.method).error;
   const stopped = result.paths.find((path) => path.stopped !== null)?.stopped;
   if (stopped) return stoppedError(stopped, address);
+  const circling = result.paths.find(({ path }) => hasLoop(path, address))?.path ?? [];
+  const back = circling.findIndex((addr, i) => addr !== null && circling.indexOf(addr, i + 1) > i);
+  if (back >= 0) {
+    const message = `packets for ${address} go in circles from hop ${back + 1} on, where ${circling[back]} answers again and again`;
+    return { code: "unreachable", source: "network", message };
+  }
   const last = result.paths.reduce(
     (longest, { path }) => (path.length > longest.length ? path : longest),
     [] as readonly (string | null)[],
