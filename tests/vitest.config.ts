@@ -1,10 +1,10 @@
-// Every suite; `npm test` runs e2e after the others, since it measures delays of the whole system.
+// Every suite; `npm test` runs e2e and the lab after the others and alone, since they measure delays.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const SUITES = ["agent", "web", "worker", "e2e"];
+const SUITES = ["agent", "web", "worker", "e2e", "lab"];
 
 export default defineConfig({
   root,
