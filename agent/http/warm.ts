@@ -3,7 +3,7 @@
 import { Resolver } from "node:dns/promises";
 import { createServer, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
-import { createSecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
+import { warmUpTls } from "../probes/tls-warm.ts";
 import { resolveHost } from "../resolve.ts";
 import type { Http2Module } from "./http2.ts";
 
@@ -45,24 +45,6 @@ const warmHttp1 = (signal: AbortSignal): Promise<void> =>
     return [ours, theirs];
   });
 
-/** A handshake with a pre-shared key, which needs no certificate. */
-const warmTls = (signal: AbortSignal): Promise<void> =>
-  either(signal, (end) => {
-    const [ours, theirs] = duplexPair();
-    const psk = Buffer.alloc(16, 1);
-    const cipher = { ciphers: "PSK-AES128-GCM-SHA256", minVersion: "TLSv1.2", maxVersion: "TLSv1.2" } as const;
-    const options = { isServer: true, secureContext: createSecureContext(cipher), pskCallback: () => psk };
-    const server = new TLSSocket(theirs, options);
-    const client = tlsConnect({
-      socket: ours,
-      ...cipher,
-      pskCallback: () => ({ psk, identity: "warm" }),
-      checkServerIdentity: () => undefined,
-    });
-    client.once("secureConnect", end);
-    return [client, server, ours, theirs];
-  });
-
 const warmHttp2 = (http2: Http2Module, signal: AbortSignal): Promise<void> =>
   either(signal, (end) => {
     const [ours, theirs] = duplexPair();
@@ -91,6 +73,6 @@ export async function warmUp(needs: { tls: boolean; http2: Http2Module | undefin
   const { http2 } = needs;
   await once("names", warmNames);
   await once("http1", warmHttp1);
-  if (needs.tls) await once("tls", warmTls);
+  if (needs.tls) await warmUpTls();
   if (http2 !== undefined) await once("http2", (signal) => warmHttp2(http2, signal));
 }

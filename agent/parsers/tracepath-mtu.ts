@@ -12,7 +12,7 @@ export interface TracepathMtu {
 }
 
 const LINE = /^ ?\d{1,2}\??: +(\[LOCALHOST\]|[0-9A-Fa-f:.]{2,45}) .*?pmtu (\d{2,6})\s*$/;
-const RESUME = /^ {5}Resume: pmtu (\d{2,6})(?: hops (\d{1,3}))?/;
+const RESUME = /^ {5}Resume: pmtu (\d{2,6})(?: hops (\d{1,3}) back \d{1,3})?\s*$/;
 const REACHED = /^ ?\d{1,2}\??: +[0-9A-Fa-f:.]{2,45} .*\breached\s*$/;
 
 /** Facts of one run; `pmtu` is null when it printed none. */

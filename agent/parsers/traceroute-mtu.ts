@@ -5,31 +5,37 @@ export interface SizedAnswer {
   readonly from: string | null;
   /** Milliseconds; null where nobody answered. */
   readonly rtt: number | null;
-  /** Fragmentation needed: the next hop's MTU, 0 where the message names none; null where it was no such message. */
-  readonly tooBig: number | null;
+  /** The answer was that the packet is too big. */
+  readonly tooBig: boolean;
+  /** Next hop's MTU, bytes, where such a message names one. */
+  readonly mtu: number | null;
   /** Another error, as traceroute writes it (`!H`, `!X`, …). */
   readonly error: string | null;
 }
 
 const ADDRESS = /^[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*$/;
 
-function fields(line: string): SizedAnswer[] {
+type Draft = { -readonly [Key in keyof SizedAnswer]: SizedAnswer[Key] };
+
+const unanswered = (): Draft => ({ from: null, rtt: null, tooBig: false, mtu: null, error: null });
+
+/** Reads what stands behind the hop's number: `address time ms remark time ms …`, a star for each silence. */
+function readAnswers(line: string): SizedAnswer[] {
   const words = line.trim().split(/\s+/).slice(1);
-  const answers: { from: string | null; rtt: number | null; tooBig: number | null; error: string | null }[] = [];
+  const answers: Draft[] = [];
   let from: string | null = null;
   words.forEach((word, i) => {
     const last = answers.at(-1);
+    const big = /^!F(?:-(\d{1,5}))?$/.exec(word);
     if (word === "*") {
       from = null;
-      // A refusal of the own kernel is written as a star with a time.
-      if (words[i + 2] !== "ms") answers.push({ from: null, rtt: null, tooBig: null, error: null });
-    } else if (word === "ms" || words[i + 1] === "ms") {
-      const rtt = Number(word);
-      if (word !== "ms" && Number.isFinite(rtt) && rtt >= 0) answers.push({ from, rtt, tooBig: null, error: null });
+      // A refusal by the own kernel is written as a star with a time.
+      if (words[i + 2] !== "ms") answers.push(unanswered());
+    } else if (words[i + 1] === "ms") {
+      if (/^\d{1,6}\.\d{3}$/.test(word)) answers.push({ ...unanswered(), from, rtt: Number(word) });
     } else if (word.startsWith("!") && last !== undefined && last.rtt !== null) {
-      const big = /^!F(?:-(\d{1,5}))?$/.exec(word);
       if (big === null) last.error = word.slice(0, 12);
-      else last.tooBig = Number(big[1] ?? 0);
+      else Object.assign(last, { tooBig: true, mtu: big[1] === undefined ? null : Number(big[1]) });
     } else if (ADDRESS.test(word)) from = word;
   });
   return answers;
@@ -39,5 +45,5 @@ function fields(line: string): SizedAnswer[] {
 export function parseSizedTraceroute(stdout: string): SizedAnswer[] {
   const lines = stdout.split("\n").slice(0, -1);
   if (!/^traceroute to /.test(lines[0] ?? "")) return [];
-  return lines.filter((line) => /^ ?\d{1,3} {2}/.test(line)).flatMap(fields);
+  return lines.filter((line) => /^ ?\d{1,3} {2}/.test(line)).flatMap(readAnswers);
 }

@@ -142,7 +142,7 @@ export function warmUp(): Promise<void> {
 const WARM_UP_MS = 500;
 
 /** Lends a port of this host that accepts, and hangs up at the first byte. */
-export async function onLoopback(
+async function onLoopback(
   use: (target: Pick<Endpoint, "address" | "family" | "port">, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const server = createServer((socket) => {

@@ -88,15 +88,20 @@ export class MtuBelief {
     return { mtu, probability };
   }
 
-  /** Up to `count` sizes, ascending, whose answers cut what is still possible into equally likely parts. */
-  bestSizes(count: number): number[] {
+  /**
+   * Up to `count` sizes, ascending, whose answers cut what is still possible into equally likely parts. Beyond `ceiling` none
+   * is chosen: whatever is larger counts as if it were the ceiling.
+   */
+  bestSizes(count: number, ceiling = this.high): number[] {
     const chosen = new Set<number>();
     const likeliest = this.likeliest();
     if (likeliest.probability > 0.3) {
-      for (const size of [likeliest.mtu, likeliest.mtu + 1]) if (this.#open(size)) chosen.add(size);
+      for (const size of [likeliest.mtu, likeliest.mtu + 1]) if (size <= ceiling && this.#open(size)) chosen.add(size);
     }
     const cuts = Math.max(1, count - chosen.size);
-    for (let cut = 1; cut <= cuts && chosen.size < count; cut++) chosen.add(this.#quantile(1 - cut / (cuts + 1)));
+    for (let cut = 1; cut <= cuts && chosen.size < count; cut++) {
+      chosen.add(Math.min(ceiling, this.#quantile(1 - cut / (cuts + 1))));
+    }
     return [...chosen].filter((size) => this.#open(size)).sort((a, b) => a - b);
   }
 

@@ -1,4 +1,5 @@
 // A packet larger than what this host's kernel remembers of the path: traceroute sends it all the same (IP_PMTUDISC_PROBE).
+import { isIP, SocketAddress } from "node:net";
 import { findTool, runTool } from "../exec.ts";
 import { parseSizedTraceroute } from "../parsers/traceroute-mtu.ts";
 
@@ -14,17 +15,25 @@ export interface Refusal {
   readonly mtu: number | null;
 }
 
+/** An address as tools print it: an IPv6 literal may be written in many ways. */
+function printed(address: string): string {
+  return isIP(address) === 6 && !address.includes("%") ? new SocketAddress({ address, family: "ipv6" }).address : address;
+}
+
 /** One burst of packets of one size, by UDP, so that no privilege is needed; its silence proves nothing. */
 export class BeyondBurst {
   readonly size: number;
   passed = false;
   refusal: Refusal | null = null;
+  /** Largest packet that may leave this host at all, when ours was larger, bytes. */
+  hostLimit: number | null = null;
   sent = 0;
   running = true;
   readonly ended: Promise<void>;
 
   constructor(order: { file: string; address: string; size: number; wait_ms: number; signal: AbortSignal }, onEvent: () => void) {
     this.size = order.size;
+    const target = printed(order.address);
     const wait = String(Math.round(order.wait_ms) / SECOND);
     const count = String(PROBES);
     this.ended = runTool({
@@ -52,10 +61,9 @@ export class BeyondBurst {
     }).then((run) => {
       for (const answer of parseSizedTraceroute(run.stdout)) {
         this.sent += 1;
-        if (answer.from === order.address && answer.error === null && answer.tooBig === null) this.passed = true;
-        if (answer.from !== null && answer.tooBig !== null) {
-          this.refusal = { size: order.size, from: answer.from, mtu: answer.tooBig > 0 ? answer.tooBig : null };
-        }
+        if (answer.from === target && answer.error === null && !answer.tooBig) this.passed = true;
+        if (answer.from === null && answer.mtu !== null) this.hostLimit = answer.mtu;
+        if (answer.from !== null && answer.tooBig) this.refusal = { size: order.size, from: answer.from, mtu: answer.mtu };
       }
       this.running = false;
       onEvent();

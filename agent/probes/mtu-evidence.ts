@@ -9,8 +9,8 @@ const WITNESS_MS = 150;
 /** Round trips from which on they, and not the time-out, say how long to wait. */
 const RTTS_KNOWN = 2;
 const WAIT_LEAST_MS = 100;
-/** Own losses of a size, from this many packets on, may say more than the pool. */
-const OWN_LEAST = 5;
+/** From this many large packets on, their own loss counts where it is worse. */
+const OWN_LEAST = 10;
 
 export interface LossView {
   readonly sent: number;
@@ -31,20 +31,29 @@ function resolved(stream: EchoStream, probe: { sentAt: number; rtt: number | nul
   return probe.rtt !== null || probe.sentAt + wait_ms <= (stream.endedAt ?? now);
 }
 
-/** Loss of packets that are known to fit. */
-export function fittingLoss(streams: readonly EchoStream[], wait_ms: number, now: number): LossView {
-  let sent = 0;
-  let lost = 0;
-  let worstOwn = 0;
-  for (const stream of streams) {
-    const known = [...stream.probes.values()].filter((probe) => resolved(stream, probe, wait_ms, now));
-    const own = known.filter((probe) => probe.rtt === null).length;
-    sent += known.length;
-    lost += own;
-    if (known.length >= OWN_LEAST) worstOwn = Math.max(worstOwn, own / known.length);
-  }
+/** What to look at: only silence since `since` counts, since before it the search's own packets may have filled a queue. */
+export interface View {
+  readonly wait_ms: number;
+  readonly since: number;
+  readonly now: number;
+}
+
+/** Loss of packets that are known to fit: the small ones, and the large ones, which may fare worse. */
+export function fittingLoss(control: EchoStream, large: readonly EchoStream[], view: View): LossView {
+  const small = counted([control], view);
+  const big = counted(large, view);
+  const sent = small.sent + big.sent;
+  const lost = small.lost + big.lost;
   const high = (wilsonInterval(lost, sent)?.high ?? 100) / 100;
-  return { sent, lost, believed: (lost + 1) / (sent + 2), atMost: Math.max(high, worstOwn) };
+  const own = big.sent >= OWN_LEAST ? big.lost / big.sent : 0;
+  return { sent, lost, believed: (lost + 1) / (sent + 2), atMost: Math.max(high, own) };
+}
+
+function counted(streams: readonly EchoStream[], { wait_ms, since, now }: View): { sent: number; lost: number } {
+  const known = streams.flatMap((stream) =>
+    [...stream.probes.values()].filter((probe) => probe.sentAt >= since && resolved(stream, probe, wait_ms, now)),
+  );
+  return { sent: known.length, lost: known.filter((probe) => probe.rtt === null).length };
 }
 
 /** When packets came through, ascending: what vanished near none of these moments proves nothing. */
@@ -69,7 +78,7 @@ export function sizeEvidence(
   streams: readonly EchoStream[],
   bursts: readonly BeyondBurst[],
   refusals: readonly Refusal[],
-  view: { wait_ms: number; now: number; witnesses: readonly number[] },
+  view: View & { readonly witnesses: readonly number[] },
 ): Map<number, SizeEvidence> {
   const known = new Map<number, { size: number; passed: boolean; refused: boolean; vanished: number }>();
   const of = (size: number) => {
@@ -83,11 +92,28 @@ export function sizeEvidence(
       if (probe.rtt !== null) entry.passed = true;
       // Once the kernel refuses the size, nothing is sent any more that could be answered.
       else if (stream.localLimit === null && resolved(stream, probe, view.wait_ms, view.now)) {
-        if (witnessed(view.witnesses, probe.sentAt)) entry.vanished += 1;
+        if (probe.sentAt >= view.since && witnessed(view.witnesses, probe.sentAt)) entry.vanished += 1;
       }
     }
   }
   for (const burst of bursts) if (burst.passed) of(burst.size).passed = true;
   for (const refusal of refusals) of(refusal.size).refused = true;
   return known;
+}
+
+/** Small packets looked at for a queue. */
+const RECENT = 5;
+const QUEUE_MS = 80;
+
+/**
+ * Milliseconds that the last small packets waited in a queue, 0 when they did not: even the fastest of them took far longer
+ * than the fastest of all.
+ */
+export function queueing(control: EchoStream, since: number): number {
+  const answered = [...control.probes.values()].filter((probe) => probe.rtt !== null).sort((a, b) => a.sentAt - b.sentAt);
+  const recent = answered.filter((probe) => probe.sentAt >= since).slice(-RECENT);
+  if (recent.length < RECENT) return 0;
+  const fastest = (probes: readonly { rtt: number | null }[]) => Math.min(...probes.map((probe) => probe.rtt ?? 0));
+  const wait = fastest(recent) - fastest(answered);
+  return wait > QUEUE_MS + fastest(answered) ? wait : 0;
 }

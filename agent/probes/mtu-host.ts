@@ -1,5 +1,8 @@
 // What this host knows before anything is sent: the outgoing interface's MTU, the route's, and the tool that may be used.
+import { createSocket } from "node:dgram";
 import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 import { findTool, runTool } from "../exec.ts";
 import { parseRouteGet, type RouteFacts } from "../parsers/ip-route.ts";
 import type { Discovery } from "./mtu-echo.ts";
@@ -8,12 +11,16 @@ import { pingMacos } from "./ping-macos.ts";
 import type { PingTool } from "./ping-tool.ts";
 
 const ROUTE_MS = 1000;
+/** A connected UDP socket has a source address before anything is sent; the port does not matter (RFC 863). */
+const DISCARD_PORT = 9;
 const CHECK_MS = 1000;
 /** First iputils release whose -M may know `probe`. */
 const PROBE_RELEASE = 20231222;
 
 export interface RouteView {
   readonly route: RouteFacts | null;
+  /** Outgoing interface. */
+  readonly dev: string | null;
   /** MTU of the outgoing interface, bytes; null where it cannot be read. */
   readonly interfaceMtu: number | null;
 }
@@ -24,14 +31,34 @@ async function interfaceMtu(dev: string): Promise<number | null> {
   return mtu > 0 ? mtu : null;
 }
 
+/** The interface a packet to this address leaves by, found without sending one; undefined when the system does not say. */
+async function outgoingInterface(address: string): Promise<string | undefined> {
+  const socket = createSocket(isIP(address) === 6 ? "udp6" : "udp4");
+  try {
+    const own = await new Promise<string>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.connect(DISCARD_PORT, address, () => resolve(socket.address().address));
+    });
+    const interfaces = Object.entries(networkInterfaces());
+    return interfaces.find(([, addresses]) => addresses?.some((each) => each.address === own))?.[0];
+  } catch {
+    return undefined;
+  } finally {
+    socket.close();
+  }
+}
+
 /** The route to an address, a literal for which net.isIP() is not 0. Never rejects. */
 export async function routeTo(address: string, signal: AbortSignal): Promise<RouteView> {
+  const [literal = address, zone] = address.split("%");
   const file = process.platform === "linux" ? findTool("ip") : undefined;
-  if (file === undefined) return { route: null, interfaceMtu: null };
   // The address is a literal, which no option looks like; iproute2 knows no `--`.
-  const run = await runTool({ file, args: ["-j", "route", "get", address], timeout_ms: ROUTE_MS, grace_ms: 100, signal });
-  const route = parseRouteGet(run.stdout) ?? null;
-  return { route, interfaceMtu: route === null ? null : await interfaceMtu(route.dev) };
+  const args = ["-j", "route", "get", literal, ...(zone === undefined ? [] : ["oif", zone])];
+  const run = file === undefined ? undefined : await runTool({ file, args, timeout_ms: ROUTE_MS, grace_ms: 100, signal });
+  const route = parseRouteGet(run?.stdout ?? "") ?? null;
+  // The ip of BusyBox speaks no JSON.
+  const dev = route?.dev ?? zone ?? (await outgoingInterface(address));
+  return { route, dev: dev ?? null, interfaceMtu: dev === undefined ? null : await interfaceMtu(dev) };
 }
 
 /** The ping that can forbid fragmentation, or why there is none. */

@@ -62,7 +62,8 @@ export class MtuLocator {
 
   /** One step on: `size` is known to vanish. */
   step(size: number, loss: LossView, wait_ms: number): void {
-    if (size !== this.#size) this.#restart(size);
+    if (size !== this.#size) this.forget();
+    this.#size = size;
     let last: { hop: string | null; ttl: number } = { hop: null, ttl: 0 };
     let open = 0;
     for (let ttl = 1; ttl <= TTL_LIMIT && open < AHEAD && this.#edge === null; ttl++) {
@@ -75,7 +76,8 @@ export class MtuLocator {
         continue;
       }
       open += 1;
-      if (unanswered(large, wait_ms) < SMALL_AFTER) continue;
+      // One small stream at a time, for the nearest hop that is open.
+      if (open > 1 || unanswered(large, wait_ms) < SMALL_AFTER) continue;
       const little = this.#little.get(ttl) ?? this.#add(this.#little, this.#small, ttl);
       const small = read(little, loss, wait_ms);
       if (small.from !== null) little.stop();
@@ -92,10 +94,11 @@ export class MtuLocator {
     if (ttl - last.ttl >= MUTE_LIMIT) this.#finish(last, ttl, null);
   }
 
-  #restart(size: number): void {
+  /** Takes nothing that was seen so far for granted. */
+  forget(): void {
     this.pause();
-    this.#size = size;
     this.#large.clear();
+    this.#little.clear();
     this.#mute.clear();
     this.#edge = null;
   }
@@ -120,8 +123,7 @@ function unanswered(stream: EchoStream, wait_ms: number): number {
   return [...stream.probes].filter(([index, probe]) => probe.rtt === null && !errors.has(index) && probe.sentAt <= until).length;
 }
 
-function read(stream: EchoStream | undefined, loss: LossView, wait_ms: number): Answer {
-  if (stream === undefined) return { from: null, silent: false };
+function read(stream: EchoStream, loss: LossView, wait_ms: number): Answer {
   const exceeded = stream.errors.find((error) => error.kind === "ttl_exceeded");
   if (exceeded !== undefined) return { from: exceeded.from, silent: false };
   if (stream.rtts.length > 0) return { from: stream.target, silent: false };

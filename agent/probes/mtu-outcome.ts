@@ -1,5 +1,5 @@
 // From a finished search to its result. Pure.
-import { metricsOf } from "#contract/metrics";
+import { metricsOf, type Reason } from "#contract/metrics";
 import type { ResultError } from "#contract/result";
 import type { TracepathMtu } from "../parsers/tracepath-mtu.ts";
 import { median, round3 } from "../statistics.ts";
@@ -10,6 +10,8 @@ import type { MtuSearch, SearchEnd } from "./mtu-search.ts";
 import { MetricSheet, type Outcome } from "./probe.ts";
 
 const KEPT = 60;
+/** Of fewer small packets no loss is given. */
+const LOSS_LEAST = 5;
 
 export type MtuMethod = "icmp_verified" | "icmp" | "search" | "interface" | "route_cache" | "tracepath";
 
@@ -22,7 +24,7 @@ export interface OutcomeBasis {
 
 /** Whether the end proves the path MTU; at the top it does when no larger packet can leave this host. */
 function methodOf(search: MtuSearch, end: SearchEnd, top: Top): MtuMethod | undefined {
-  if (end === "top") return top.byHost ? "interface" : undefined;
+  if (end === "top") return top.byHost || search.hostLimit !== null ? "interface" : undefined;
   if (end === "claim") return "icmp";
   if (end === "cache") return "route_cache";
   if (end !== "exact") return undefined;
@@ -36,6 +38,14 @@ function refuser(search: MtuSearch): string | undefined {
   const passed = search.largestPassed;
   const own = search.refusals.find((refusal) => refusal.mtu === passed);
   return (own ?? search.refusals.find((refusal) => refusal.size === passed + 1))?.from;
+}
+
+/** Why no router is named: there is none before the limit, none answers, or the time was too short. */
+function noHopReason(search: MtuSearch, end: SearchEnd): Reason {
+  if (end === "top") return "not_applicable";
+  if (end === "cache") return "unsupported";
+  if (search.edge === null) return "too_few_samples";
+  return search.edge.certain ? "not_applicable" : "timeout";
 }
 
 /** Smallest size proven to fail, or null. */
@@ -52,8 +62,8 @@ function sizes(search: MtuSearch): Record<string, unknown>[] {
     .sort((a, b) => a - b)
     .slice(0, KEPT)
     .map((size) => {
-      const streams = [search.control, ...search.streams].filter((stream) => stream.size === size);
-      const bursts = search.bursts.filter((burst) => burst.size === size);
+      const streams = search.children.all.filter((stream) => stream.size === size);
+      const bursts = search.children.bursts.filter((burst) => burst.size === size);
       const refusal = search.refusals.find((each) => each.size === size);
       const count = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
       return {
@@ -77,24 +87,30 @@ function searchDetail(search: MtuSearch, end: SearchEnd, basis: OutcomeBasis): R
     ...basis.detail,
     ...routeDetail(basis.view),
     end,
-    tried_up_to: basis.top.size,
+    tried_up_to: search.top,
     largest_passed: search.largestPassed === 0 ? null : search.largestPassed,
     smallest_failed: smallestFailed(search),
     ...(end === "exact" && above?.refused !== true
       ? { false_failure: Number(search.falseFailure(search.largestPassed + 1).toExponential(2)) }
       : {}),
     loss: { sent: search.loss.sent, lost: search.loss.lost },
+    ...(search.slowed === 0 ? {} : { slowed: search.slowed }),
     ...(edge === null ? {} : { hole: { behind: edge.hop, ttl: edge.ttl, next_hop: edge.beyond, certain: edge.certain } }),
     probes: sizes(search),
   };
 }
 
 function partialError(search: MtuSearch, end: SearchEnd): ResultError | null {
-  if (end !== "deadline") return null;
+  if (end !== "deadline" && end !== "unproven") return null;
   const failed = smallestFailed(search);
   const upper = failed === null ? "no size was proven to fail" : `${failed} fails`;
-  const message = `the deadline came before the path MTU was exact: ${search.largestPassed} passes, ${upper}; give it a longer --deadline`;
-  return { code: "deadline", source: "network", message };
+  const found = `${search.largestPassed} passes, ${upper}`;
+  if (end === "deadline") {
+    const message = `the deadline came before the path MTU was exact: ${found}; give it a longer --deadline`;
+    return { code: "deadline", source: "network", message };
+  }
+  const message = `larger packets go only past what the kernel remembers of this path (${search.kernelLimit} bytes), and found no answer: ${found}`;
+  return { code: "no_reply", source: "network", message };
 }
 
 /** The result of a search that got answers. */
@@ -107,22 +123,18 @@ export function searchOutcome(search: MtuSearch, end: SearchEnd, basis: OutcomeB
   sheet.set("path_mtu_method", method, "too_few_samples");
   sheet.set("pmtu_blackhole", exact && end !== "cache" ? method === "search" : end === "top" ? false : null, "too_few_samples");
   const hop = refuser(search) ?? (method === "search" ? search.edge?.hop : undefined);
-  const unlimited = end === "top" || (method === "search" && search.edge !== null);
-  sheet.set(
-    "pmtu_limiting_hop",
-    hop,
-    unlimited ? "not_applicable" : exact && end === "cache" ? "unsupported" : "too_few_samples",
-  );
+  sheet.set("pmtu_limiting_hop", hop, noHopReason(search, end));
   sheet.set("pmtu_at_least", passed === 0 ? null : passed, "too_few_samples");
-  sheet.set("pmtu_interface_mtu", basis.view.interfaceMtu, "unsupported");
+  sheet.set("pmtu_interface_mtu", search.hostLimit ?? basis.view.interfaceMtu, "unsupported");
   const claims = search.refusals.flatMap((refusal) => (refusal.mtu === null ? [] : [refusal.mtu]));
   sheet.set("pmtu_icmp_mtu", claims.length > 0 ? Math.min(...claims) : null, "not_applicable");
-  const streams = [search.control, ...search.streams, ...search.locator.streams];
-  const sent = streams.reduce((sum, stream) => sum + stream.sent, 0) + search.bursts.reduce((sum, burst) => sum + burst.sent, 0);
+  const streams = [...search.children.all, ...search.locator.streams];
+  const sent =
+    streams.reduce((sum, stream) => sum + stream.sent, 0) + search.children.bursts.reduce((sum, burst) => sum + burst.sent, 0);
   sheet.set("pmtu_probes", sent, "too_few_samples");
-  const small = search.control.resolved(search.wait_ms);
-  sheet.set("pmtu_loss_pct", small.sent > 0 ? round3((100 * small.lost) / small.sent) : null, "too_few_samples");
-  const middle = median(search.control.rtts);
+  const small = search.children.control.resolved(search.children.wait_ms);
+  sheet.set("pmtu_loss_pct", small.sent >= LOSS_LEAST ? round3((100 * small.lost) / small.sent) : null, "too_few_samples");
+  const middle = median(search.children.control.rtts);
   sheet.set("pmtu_rtt_median", middle === undefined ? null : round3(middle), "too_few_samples");
   sheet.fill(metricsOf("mtu"), "too_few_samples");
   const whole = exact && end !== "cache";

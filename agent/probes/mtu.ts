@@ -5,6 +5,7 @@ import { checkHost } from "#contract/destination";
 import type { Reason } from "#contract/metrics";
 import type { ErrorCode, ErrorSource, ResultError } from "#contract/result";
 import { MTU_RANGE, type MtuParams } from "#contract/test-types/mtu";
+import type { Budget } from "../budget.ts";
 import { installHint } from "../install-hint.ts";
 import { pingComplaint } from "../parsers/ping.ts";
 import { resolveHost } from "../resolve.ts";
@@ -17,14 +18,17 @@ import { MtuSearch, type SearchEnd } from "./mtu-search.ts";
 import type { PingTool } from "./ping-tool.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 
-/** Kept of the run's time to end the tools and to say what was found, ms. */
+/** Kept of the run's time to end the tools and to say what was found: this share, at most so many ms. */
+const CLOSING_SHARE = 0.05;
 const CLOSING_MS = 200;
 /** Where the interface does not tell its MTU: Ethernet's. */
 const USUAL_MTU = 1500;
-const IPV4_MOST = 65_535;
 /** Time for packets larger than the kernel remembers, ms. */
 const BEYOND_MS = 1500;
-const CONFIGURED_LEAST = 84;
+/** A route's MTU below the smallest packet of a search is no help. */
+const CONFIGURED_LEAST = 576;
+
+const closing = (budget: Budget): number => Math.min(CLOSING_MS, budget.left() * CLOSING_SHARE);
 
 export interface Target {
   readonly address: string;
@@ -39,10 +43,10 @@ export interface Top {
 }
 
 /** A route's MTU that does not expire is this host's configuration; one that does was learnt and may be out of date. */
-export function topSize(view: RouteView, wanted: number | undefined): Top {
+function topSize(view: RouteView, wanted: number | undefined): Top {
   const { route, interfaceMtu } = view;
   const configured = route?.mtu != null && route.expires === null && route.mtu >= CONFIGURED_LEAST ? route.mtu : null;
-  const host = Math.min(interfaceMtu ?? USUAL_MTU, configured ?? Number.POSITIVE_INFINITY, IPV4_MOST);
+  const host = Math.min(interfaceMtu ?? USUAL_MTU, configured ?? Number.POSITIVE_INFINITY);
   const most = wanted ?? MTU_RANGE.max;
   return { size: Math.min(host, most), byHost: host <= most && interfaceMtu !== null };
 }
@@ -62,7 +66,7 @@ async function run(destination: string, params: MtuParams, context: RunContext):
   }
   const view = await routeTo(found.address, budget.signal);
   const top = topSize(view, params.max);
-  const detail = { resolve_ms: found.resolve_ms, resolved_by: found.via, interface: view.route?.dev ?? null };
+  const detail = { resolve_ms: found.resolve_ms, resolved_by: found.via, interface: view.dev };
   if ("missing" in choice) {
     const error = { code: choice.missing, source: "tool", message: `${choice.why}; ${installHint("ping")}` } as const;
     return byTracepath(found, { top, view, detail, error, reason: choice.missing, refusals: [] }, context);
@@ -78,6 +82,10 @@ interface Known {
 
 async function bySearch(tool: PingTool, target: Target, params: MtuParams, known: Known, context: RunContext): Promise<Outcome> {
   const { budget, watched, show } = context;
+  if (tool.dialect === "macos" && target.family === 6) {
+    const message = "the ping6 of macOS says nothing of unanswered requests; measure the path MTU over IPv4";
+    return failed("unsupported", "tool", message, "unsupported", target.address, known.detail);
+  }
   const discovery = await discoveryOf(tool, budget.signal);
   const search = new MtuSearch({
     tool,
@@ -86,7 +94,7 @@ async function bySearch(tool: PingTool, target: Target, params: MtuParams, known
     discovery,
     top: known.top.size,
     timeout_ms: params.timeout * 1000,
-    deadline: performance.now() + Math.max(0, budget.left() - CLOSING_MS),
+    deadline: performance.now() + budget.left() - closing(budget),
     signal: budget.signal,
     onDecided: (size) => watched && show(decidedRow(size)),
     onLocated: (edge) => watched && show(edgeRow(edge)),
@@ -96,7 +104,7 @@ async function bySearch(tool: PingTool, target: Target, params: MtuParams, known
   if (budget.stopped) {
     return failed("aborted", "agent", "the run was stopped before its end", "timeout", target.address, detail);
   }
-  if (end === "broken" || (end === "silent" && search.largestPassed === 0)) {
+  if (search.largestPassed === 0) {
     const { error, reason } = end === "broken" ? complaint(search, tool) : silence(search, target.address);
     return byTracepath(target, { ...known, detail, error, reason, refusals: search.refusals }, context);
   }
@@ -105,7 +113,7 @@ async function bySearch(tool: PingTool, target: Target, params: MtuParams, known
 
 /** Why ping ended by itself without a single answer. */
 function complaint(search: MtuSearch, tool: PingTool): { error: ResultError; reason: Reason } {
-  const run = search.control.run;
+  const run = search.children.control.run;
   const words = (run?.stderr ?? "").trim().split("\n").slice(0, 3).join("; ").slice(0, 300);
   const barred = run?.startError === "EPERM" || run?.startError === "EACCES";
   const kind = pingComplaint(run?.stderr ?? "");
@@ -131,13 +139,13 @@ function complaint(search: MtuSearch, tool: PingTool): { error: ResultError; rea
 }
 
 function silence(search: MtuSearch, address: string): { error: ResultError; reason: Reason } {
-  const [first] = search.control.errors;
+  const [first] = search.children.control.errors;
   if (first !== undefined) {
     const source: ErrorSource = first.from === address ? "target" : "network";
     const message = `${first.from} answered ${first.kind.replaceAll("_", " ")} for ${address}`;
     return { error: { code: "unreachable", source, message }, reason: "no_route" };
   }
-  const sent = search.control.sent;
+  const sent = search.children.control.sent;
   const message = `none of ${sent} small echo requests was answered by ${address}; without an answer no size can be proven`;
   return { error: { code: "no_reply", source: "network", message }, reason: "timeout" };
 }
@@ -153,7 +161,7 @@ async function byTracepath(
   const unanswered = (detail = known.detail) => unmeasured("mtu", known.error, known.reason, { address, detail });
   // What no packet reaches, tracepath does not reach either.
   if (known.error.code === "unreachable" || known.error.code === "no_route") return unanswered();
-  const part = budget.part("tracepath", budget.left(), CLOSING_MS);
+  const part = budget.part("tracepath", budget.left(), closing(budget));
   const found = await tracepathMtu(address, family, known.top.size, part.ms, part.signal);
   if (budget.stopped) return failed("aborted", "agent", "the run was stopped before its end", "timeout", address, known.detail);
   if (found === undefined) return unanswered();
@@ -162,7 +170,7 @@ async function byTracepath(
   const file = beyondTool();
   if (found.pmtu < known.top.size && file !== undefined && refusals.length === 0) {
     // tracepath starts at the size the kernel remembers; only a router's message makes it this run's finding.
-    const { signal } = budget.part("beyond", BEYOND_MS, CLOSING_MS);
+    const { signal } = budget.part("beyond", BEYOND_MS, closing(budget));
     const burst = new BeyondBurst({ file, address, size: known.top.size, wait_ms: BEYOND_MS / 2, signal }, () => undefined);
     await burst.ended;
     if (burst.refusal !== null) refusals.push(burst.refusal);

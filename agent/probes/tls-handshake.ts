@@ -4,7 +4,7 @@ import { performance } from "node:perf_hooks";
 import { type CipherNameAndProtocol, connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { TlsVersion } from "#contract/test-types/tls";
 import { type CertificateReading, readCertificate } from "./certificate.ts";
-import { dial, hangUp, onLoopback } from "./endpoint.ts";
+import { hangUp } from "./endpoint.ts";
 
 export interface HandshakeOrder {
   /** What the certificate must name: a host name, which is asked for by SNI, or an IP literal, which is not (RFC 6066 3). */
@@ -124,17 +124,4 @@ function authorizationError(socket: TLSSocket): string | null {
 export function partFrom(raw: Socket, result: Handshake | undefined): void {
   if (result?.kind === "done") result.close();
   else hangUp(raw);
-}
-
-let warm: Promise<void> | undefined;
-
-/** Begins a handshake on loopback, once in a process, for the same reason as the first connects: see warmUp. */
-export function warmUpTls(context: SecureContext): Promise<void> {
-  warm ??= onLoopback(async (target, signal) => {
-    const { socket, outcome } = dial(target, 1000, signal);
-    await outcome;
-    if (!socket.destroyed) await handshake(socket, { host: "localhost", servername: "localhost", alpn: ["h2"], context, signal });
-    hangUp(socket);
-  });
-  return warm;
 }

@@ -6,11 +6,12 @@ import { LastSeen } from "./certificate-memory.ts";
 import { connectFailure, type Dialled, dial, type Endpoint, type Failure, findEndpoint, warmUp } from "./endpoint.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 import { silenceOf, watchSilence } from "./tcp-silence.ts";
-import { contextFor, type Handshake, handshake, partFrom, warmUpTls } from "./tls-handshake.ts";
+import { contextFor, type Handshake, handshake, partFrom } from "./tls-handshake.ts";
 import { type TlsReading, tlsMetrics } from "./tls-metrics.ts";
 import { phaseRow, tlsView } from "./tls-rows.ts";
 import { certificateFailure, handshakeFailure } from "./tls-verdict.ts";
 import { tryVersions, type Way } from "./tls-versions.ts";
+import { warmUpTls } from "./tls-warm.ts";
 
 /** Kept for the end of a run that is cut off, ms. */
 const RESERVE_MS = 20;
@@ -31,7 +32,7 @@ async function measure(way: Way, params: TlsParams, context: RunContext): Promis
   const { endpoint } = way;
   const secureContext = contextFor(params.min_version, params.max_version);
   await warmUp();
-  await warmUpTls(secureContext);
+  await warmUpTls();
   const share = (name: string) => budget.part(name, budget.left(), RESERVE_MS);
   const connecting = share("connect");
   const { socket, outcome } = dial(endpoint, connecting.ms, connecting.signal);
