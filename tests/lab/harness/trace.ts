@@ -56,6 +56,10 @@ export interface PingTruth {
   sent: number;
   received: number;
   lost: number;
+  /**
+   * Replies that came again before every request had its first: iputils ends with the last one and never reads what follows.
+   * All of them where a request stayed unanswered, since then it waits.
+   */
   duplicates: number;
   /** Replies overtaken by a later one (RFC 4737, Type-P-Reordered). */
   reordered: number;
@@ -81,11 +85,11 @@ function pingTruth(packets: readonly Packet[], timeout_ms: number): PingTruth {
   const sent = new Map<number, number>();
   const first = new Map<number, number>();
   const order: number[] = [];
-  let duplicates = 0;
+  const again: number[] = [];
   for (const { flags, in_us, out_us, b } of packets) {
     if (ECHO_REQUEST.includes(flags)) sent.set(b, Math.min(in_us, sent.get(b) ?? in_us));
     if (!ECHO_REPLY.includes(flags)) continue;
-    if (first.has(b)) duplicates += 1;
+    if (first.has(b)) again.push(out_us);
     else {
       first.set(b, out_us);
       order.push(b);
@@ -98,7 +102,7 @@ function pingTruth(packets: readonly Packet[], timeout_ms: number): PingTruth {
     sent: sequences.length,
     received: times.length,
     lost: sequences.length - times.length,
-    duplicates,
+    duplicates: first.size < sent.size ? again.length : again.filter((at) => at < Math.max(...first.values())).length,
     reordered: overtaken(order),
     longest_burst: longestRun(rtts),
     median_ms: median(times),
