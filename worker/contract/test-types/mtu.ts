@@ -42,7 +42,7 @@ export const mtu = defineTestType({
   destination: { hint: "A host name or an IP address, without scheme, port or path.", example: "crm.example or 192.0.2.10" },
   params: mtuParams,
   metrics: metricsOf("mtu"),
-  headline: ["path_mtu", "pmtu_blackhole", "pmtu_limiting_hop", "pmtu_loss_pct"],
+  headline: ["path_mtu", "pmtu_blackhole", "pmtu_limiting_hop", "pmtu_icmp_mtu"],
   default_interval_s: 600,
   check: checkMtu,
   contacts: (destination) => hostContact(checkHost(destination)),
