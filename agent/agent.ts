@@ -118,7 +118,8 @@ export class Agent {
   }
 
   async #runScheduled(test: InstructedTest, problem: string | undefined): Promise<void> {
-    const veto = problem === undefined ? this.#parts.veto : undefined;
+    // A schedule that cannot be followed is told by a result that measured nothing.
+    const veto = problem === undefined ? this.#parts.veto : () => problem;
     const order = {
       type: test.type,
       destination: test.destination,

@@ -38,24 +38,48 @@ export function vetoOf(consent: Consent): Veto {
   const unknown = consent.types?.find((type) => !(TEST_TYPE_NAMES as readonly string[]).includes(type));
   if (unknown !== undefined) throw new Error(`types names '${unknown}'; this agent knows ${TEST_TYPE_NAMES.join(", ")}`);
   const matchers = consent.destinations?.map(matcher);
+  const pace = new Pace((consent.min_interval_s ?? 0) * 1000);
   return (order: RunOrder) => {
     if (consent.types !== undefined && !consent.types.includes(order.type)) {
       return `this host's consent file does not allow ${order.type} tests`;
     }
-    const barred = matchers && contactsOf(order).find((host) => !matchers.some((matches) => matches(host)));
+    const contacts = matchers === undefined ? [] : contactsOf(order);
+    if (contacts === undefined) return "this host's consent file limits destinations, and this one cannot be judged";
+    const barred = contacts.find((host) => !matchers?.some((matches) => matches(host)));
     if (barred !== undefined) return `this host's consent file does not allow ${barred}`;
     if (consent.min_interval_s !== undefined && order.interval_s !== undefined && order.interval_s < consent.min_interval_s) {
       return `this host's consent file asks for at least ${consent.min_interval_s} s between runs`;
     }
-    return undefined;
+    return order.interval_s === undefined && pace.tooSoon(`${order.type} ${order.destination}`)
+      ? `this host's consent file asks for at least ${consent.min_interval_s} s between runs`
+      : undefined;
   };
 }
 
-/** Every host the order means to speak to; the runner has checked its parameters before it asks for a veto. */
-function contactsOf(order: RunOrder): string[] {
-  if (!isTestTypeName(order.type)) return [];
+/** When single orders last ran, which have no interval that could be judged. */
+class Pace {
+  readonly #least_ms: number;
+  readonly #last = new Map<string, number>();
+
+  constructor(least_ms: number) {
+    this.#least_ms = least_ms;
+  }
+
+  /** Whether the same ran less than the least interval ago; if not, it runs now. */
+  tooSoon(what: string): boolean {
+    const now = performance.now();
+    for (const [known, at] of this.#last) if (now - at >= this.#least_ms) this.#last.delete(known);
+    if (this.#last.has(what)) return true;
+    this.#last.set(what, now);
+    return false;
+  }
+}
+
+/** Every host the order means to speak to; undefined when that cannot be told, since its destination or parameters are wrong. */
+function contactsOf(order: RunOrder): string[] | undefined {
+  if (!isTestTypeName(order.type)) return undefined;
   const checked = checkTest(order.type, order.destination, order.params, order.interval_s);
-  return checked.ok ? testType(order.type).contacts(order.destination, checked.params) : [];
+  return checked.ok ? testType(order.type).contacts(order.destination, checked.params) : undefined;
 }
 
 /** Reads a consent file; a malformed one stops the agent, since ignoring it would do what its owner forbade. */

@@ -87,7 +87,9 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
     if (process.platform === "win32") child.kill(signal);
     else process.kill(-child.pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    // Gone already; on macOS a group of which only a zombie is left answers EPERM.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
 
@@ -120,7 +122,7 @@ function collector(limit: number): { push(chunk: Buffer): void; text(): string; 
   };
 }
 
-/** Cuts a stream into lines; one longer than any tool prints is dropped. */
+/** Cuts a stream into lines; of one longer than any tool prints, only the beginning is kept. */
 function lineReader(onLine: (line: string) => void): (chunk: Buffer) => void {
   const decoder = new StringDecoder("utf8");
   let rest = "";
@@ -194,7 +196,7 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
       err.push(chunk);
       errorLines?.(chunk);
     });
-    child.once("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
+    child.on("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
     child.once("close", (code) => finish(code, null));
   });
 }

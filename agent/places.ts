@@ -7,6 +7,9 @@ interface Waiting<Kind extends string> {
   readonly go: () => void;
 }
 
+/** Who waits longer than the queue is long has come too often. */
+const QUEUE_MOST = 200;
+
 /** A fixed number of places of several kinds; who finds too few waits, first come, first served. */
 export class PlacePool<Kind extends string> {
   readonly #total: Counts<Kind>;
@@ -18,14 +21,32 @@ export class PlacePool<Kind extends string> {
     this.#free = { ...total };
   }
 
-  /** Takes places, answers how to give them back. A wish beyond all places takes all of them. */
-  async take(wish: Partial<Record<Kind, number>>): Promise<() => void> {
+  /**
+   * Takes places, answers how to give them back; undefined when the signal aborts before there are any, or too many wait.
+   * A wish beyond all places takes all of them.
+   */
+  async take(wish: Partial<Record<Kind, number>>, signal?: AbortSignal): Promise<(() => void) | undefined> {
+    if (signal?.aborted || this.#waiting.length >= QUEUE_MOST) return undefined;
     const counts: Record<Kind, number> = { ...this.#total };
     for (const kind of this.#kinds()) counts[kind] = Math.min(wish[kind] ?? 0, this.#total[kind]);
-    await new Promise<void>((go) => {
-      this.#waiting.push({ wish: counts, go });
+    const admitted = await new Promise<boolean>((resolve) => {
+      const giveUp = () => {
+        this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+        resolve(false);
+        this.#admit();
+      };
+      const entry: Waiting<Kind> = {
+        wish: counts,
+        go: () => {
+          signal?.removeEventListener("abort", giveUp);
+          resolve(true);
+        },
+      };
+      signal?.addEventListener("abort", giveUp, { once: true });
+      this.#waiting.push(entry);
       this.#admit();
     });
+    if (!admitted) return undefined;
     let held = true;
     return () => {
       if (!held) return;

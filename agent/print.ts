@@ -20,6 +20,9 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
   return { good: style("green"), warn: style("yellow"), bad: style("red"), dim: style("dim"), bold: style("bold") };
 }
 
+/** Text of a server or a router must not speak to the terminal: control characters, and those that turn its direction. */
+const harmless = (text: string): string => text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+
 /** Shows rows one by one, each column as wide as its widest cell so far, so that figures stand under each other. */
 export class RowPrinter {
   readonly #paint: Paint;
@@ -31,7 +34,8 @@ export class RowPrinter {
 
   /** One row as a line without its end. */
   line(row: Row): string {
-    const cells = row.map(({ text, tone, width, align }, i) => {
+    const cells = row.map(({ text: told, tone, width, align }, i) => {
+      const text = harmless(told);
       const wide = Math.max(this.#widths[i] ?? 0, width, text.length);
       this.#widths[i] = wide;
       const last = i === row.length - 1 && align === "left";
@@ -74,7 +78,7 @@ function bytes(value: number, suffix: string): string {
 /** A metric's value with its unit, e.g. `20.3 ms`. */
 export function showValue(name: MetricName, value: MetricValue): string {
   if (value === null) return "–";
-  if (typeof value !== "number") return String(value);
+  if (typeof value !== "number") return harmless(String(value));
   const { unit } = METRICS[name];
   if (unit === "bytes") return bytes(value, "");
   if (unit === "bytes/s") return bytes(value, "/s");
@@ -90,7 +94,7 @@ export function showHead(result: Shown, paint: Paint): string {
   const where = result.address === null || result.address === result.destination ? "" : ` (${result.address})`;
   const head = `${paint.bold(`${result.type} ${result.destination}${where}`)}  ${colour(result.status)}  ${(result.duration_ms / 1000).toFixed(1)} s`;
   if (result.error === null) return head;
-  return `${head}\n${paint.bad(`${result.error.code} (${result.error.source}): ${result.error.message}`)}`;
+  return `${head}\n${paint.bad(harmless(`${result.error.code} (${result.error.source}): ${result.error.message}`))}`;
 }
 
 /** Every metric of a measurement with its unit; those not measured with their reason. */

@@ -8,27 +8,18 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { checkHost } from "#contract/destination";
 import type { ErrorCode } from "#contract/result";
+import { PlacePool } from "./places.ts";
 import { round3 } from "./statistics.ts";
 
 const BUDGET_MS = 2000;
 const TRY_MS = 900;
-/** RFC 8305 3: how long the other family's answer is waited for once one family has addresses. */
-const RESOLUTION_DELAY_MS = 50;
 
 export type Family = 4 | 6;
 export type Via = "literal" | "hosts" | "dns" | "system";
 
-export interface Unresolved {
-  readonly ok: false;
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly resolve_ms: number;
-}
-
-export type Resolution = { ok: true; address: string; family: Family; via: Via; resolve_ms: number } | Unresolved;
-
-/** Every address of a name by family, in the order they were given; one of the lists may be empty, never both. */
-export type Addresses = { ok: true; v4: readonly string[]; v6: readonly string[]; via: Via; resolve_ms: number } | Unresolved;
+export type Resolution =
+  | { ok: true; address: string; family: Family; via: Via; resolve_ms: number }
+  | { ok: false; code: ErrorCode; message: string; resolve_ms: number };
 
 /** Where the hosts file is on this system. */
 function hostsFile(): string {
@@ -82,7 +73,8 @@ export function classifyDnsError(error: unknown, name: string): Reason {
 /** The addresses among these that may be measured, or why none may. */
 function permitted(addresses: readonly string[], name: string): Answer {
   const checks = addresses.map((address) => ({ address, check: checkHost(address) }));
-  const good = checks.filter(({ check }) => check.ok).map(({ address }) => address);
+  // In the grammar's spelling, which is also how tools print it.
+  const good = checks.flatMap(({ check }) => (check.ok ? [check.host] : []));
   const [bad] = checks;
   if (good.length > 0 || bad === undefined || bad.check.ok) return { addresses: good };
   return { code: "unsupported", message: `the name ${name} leads to ${bad.address}, which ${bad.check.message}` };
@@ -104,32 +96,21 @@ function merge(fourth: Answer, sixth: Answer): Answer {
   return fourth.code === "no_address" ? sixth : fourth;
 }
 
-/** How the two families' queries are joined: `first` is done when IPv4 has an address, `both` gives the slower one a moment. */
-type Wanted = Family | "first" | "both";
-
-async function askBoth(resolver: Resolver, name: string, wanted: "first" | "both"): Promise<Answer> {
-  const fourth = query(resolver, name, 4);
+/** IPv4 first: done when it has an address, without waiting for the other. */
+async function askFirst(resolver: Resolver, name: string): Promise<Answer> {
   const sixth = query(resolver, name, 6);
-  if (wanted === "first") {
-    const four = await fourth;
-    return "addresses" in four ? four : merge(four, await sixth);
-  }
-  const quicker = await Promise.race([fourth, sixth]);
-  // Cancelling turns an answer that is still out into "no answer in time", which the other one outweighs.
-  const timer = "addresses" in quicker ? setTimeout(() => resolver.cancel(), RESOLUTION_DELAY_MS) : undefined;
-  const answer = merge(await fourth, await sixth);
-  clearTimeout(timer);
-  return answer;
+  const fourth = await query(resolver, name, 4);
+  return "addresses" in fourth ? fourth : merge(fourth, await sixth);
 }
 
-async function fromDns(name: string, wanted: Wanted, signal: AbortSignal | undefined): Promise<Answer> {
+async function fromDns(name: string, family: Family | undefined, signal: AbortSignal | undefined): Promise<Answer> {
   if (signal?.aborted) return classifyDnsError({ code: "ECANCELLED" }, name);
   const resolver = new Resolver({ timeout: TRY_MS, tries: 2 });
   const cancel = () => resolver.cancel();
   const timer = setTimeout(cancel, BUDGET_MS);
   signal?.addEventListener("abort", cancel, { once: true });
   try {
-    return typeof wanted === "number" ? await query(resolver, name, wanted) : await askBoth(resolver, name, wanted);
+    return family === undefined ? await askFirst(resolver, name) : await query(resolver, name, family);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", cancel);
@@ -145,15 +126,16 @@ export interface SystemAnswer {
   readonly took_ms: number;
 }
 
-let systemQueue: Promise<unknown> = Promise.resolve();
+/** Half of Node's thread pool. */
+const systemPlaces = new PlacePool({ lookups: 2 });
 
 /**
- * getaddrinfo, one at a time, so that dead names cannot fill the thread pool (nodejs/node #8436).
+ * getaddrinfo, two at a time, so that dead names cannot fill the thread pool (nodejs/node #8436).
  * Undefined when it has not answered when the signal aborts; it cannot be called off, only no longer waited for.
  */
 export function systemLookup(name: string, family: Family | undefined, signal: AbortSignal): Promise<SystemAnswer | undefined> {
-  const turn = systemQueue.then(async (): Promise<SystemAnswer | undefined> => {
-    if (signal.aborted) return undefined;
+  const turn = systemPlaces.take({ lookups: 1 }, signal).then(async (leave): Promise<SystemAnswer | undefined> => {
+    if (leave === undefined) return undefined;
     const start = performance.now();
     const took = () => round3(performance.now() - start);
     try {
@@ -161,9 +143,10 @@ export function systemLookup(name: string, family: Family | undefined, signal: A
       return { addresses: found.map(({ address }) => address), error: null, took_ms: took() };
     } catch (error) {
       return { addresses: [], error: (error as NodeJS.ErrnoException).code ?? String(error), took_ms: took() };
+    } finally {
+      leave();
     }
   });
-  systemQueue = turn;
   return orAborted(turn, signal);
 }
 
@@ -184,11 +167,14 @@ async function fromSystem(name: string, signal: AbortSignal | undefined): Promis
 }
 
 /** Addresses of a name from the hosts file, DNS or the system, in that order; the first that has any wins. */
-async function find(name: string, wanted: Wanted, signal: AbortSignal | undefined): Promise<(Answer & { via: Via }) | Reason> {
-  const family = typeof wanted === "number" ? wanted : undefined;
+async function find(
+  name: string,
+  family: Family | undefined,
+  signal: AbortSignal | undefined,
+): Promise<(Answer & { via: Via }) | Reason> {
   const local = ofFamily(await fromHosts(name), family);
   if (local.length > 0) return { ...permitted(local, name), via: "hosts" };
-  const answer = await fromDns(name, wanted, signal);
+  const answer = await fromDns(name, family, signal);
   if ("addresses" in answer) return { ...answer, via: "dns" };
   if (answer.code !== "unsupported" && (!name.includes(".") || name.endsWith(".local"))) {
     const others = ofFamily(await fromSystem(name, signal), family);
@@ -205,29 +191,10 @@ async function find(name: string, wanted: Wanted, signal: AbortSignal | undefine
 export async function resolveHost(host: string, family?: Family, signal?: AbortSignal): Promise<Resolution> {
   const start = performance.now();
   if (isIP(host) !== 0) return { ok: true, address: host, family: isIP(host) === 6 ? 6 : 4, via: "literal", resolve_ms: 0 };
-  const found = await find(host, family ?? "first", signal);
+  const found = await find(host, family, signal);
   const resolve_ms = round3(performance.now() - start);
   if (!("addresses" in found)) return { ok: false, code: found.code, message: found.message, resolve_ms };
   const address = found.addresses.find((each) => isIP(each) === 4) ?? found.addresses[0];
   if (address === undefined) return { ok: false, ...classifyDnsError({ code: "ENODATA" }, host), resolve_ms };
   return { ok: true, address, family: isIP(address) === 6 ? 6 : 4, via: found.via, resolve_ms };
-}
-
-/**
- * Every address of a host by family, for those who try several (RFC 8305). Refusals and time limits as `resolveHost`; once one
- * family has answered, the other is waited for 50 ms.
- */
-export async function resolveBoth(host: string, signal?: AbortSignal): Promise<Addresses> {
-  const start = performance.now();
-  const split = (addresses: readonly string[], via: Via): Addresses => ({
-    ok: true,
-    v4: ofFamily(addresses, 4),
-    v6: ofFamily(addresses, 6),
-    via,
-    resolve_ms: via === "literal" ? 0 : round3(performance.now() - start),
-  });
-  if (isIP(host) !== 0) return split([host], "literal");
-  const found = await find(host, "both", signal);
-  if ("addresses" in found) return split(found.addresses, found.via);
-  return { ok: false, code: found.code, message: found.message, resolve_ms: round3(performance.now() - start) };
 }

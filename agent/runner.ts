@@ -11,6 +11,7 @@ import { round3 } from "./statistics.ts";
 
 /** A probe that has not ended this long after its deadline is left to itself, milliseconds. */
 const OVERTIME_MS = 500;
+const STOPPED = { code: "aborted", source: "agent", message: "the run was stopped before its end" } as const;
 /** A stopped probe asks its tools to end and gives them a second. */
 const STOP_GRACE_MS = 1500;
 
@@ -27,7 +28,7 @@ export interface RunOrder {
 /** Why a run may not happen, or undefined. */
 export type Veto = (order: RunOrder) => string | undefined;
 
-const pool = new PlacePool({ tools: 8, sockets: 16, path: 2 });
+const pool = new PlacePool({ tools: 8, sockets: 16, path: 2, path_tools: 6 });
 
 function refusal(type: string, code: "unsupported" | "invalid_instruction" | "skipped", message: string): Outcome {
   const error = { code, source: "agent", message: message.slice(0, 1000) } as const;
@@ -59,14 +60,16 @@ async function runProbe<Type extends TestTypeName>(
     series: order.series,
     watched: around.watch !== undefined,
     show: (row) => around.watch?.(row),
-    objection: (destination) => around.veto?.({ ...order, destination }),
+    // How often is a question about the run, which has been answered; where to is one about each destination.
+    objection: (destination) => around.veto?.({ ...order, destination, interval_s: Number.POSITIVE_INFINITY }),
   };
   try {
     const late = lateOutcome(type, budget, deadline_ms, around.stop);
     const outcome = await Promise.race([probe.run(order.destination, params, context), late.outcome]).finally(late.cancel);
     const spent = budget.spent.length > 0 ? { budgets_hit: budget.spent } : {};
     const told = { ...outcome, detail: { ...outcome.detail, ...spent } };
-    if (outcome.error?.code !== "aborted" || around.stop.aborted) return told;
+    if (around.stop.aborted && outcome.status !== "ok") return { ...told, error: STOPPED };
+    if (outcome.error?.code !== "aborted") return told;
     return { ...told, error: { code: "deadline", source: "agent", message: "the run took longer than it may" } };
   } catch (error) {
     const message = `the ${type} probe broke: ${error instanceof Error ? error.message : String(error)}`;
@@ -84,10 +87,8 @@ function lateOutcome(type: TestTypeName, budget: Budget, deadline_ms: number, st
   let hurry: () => void = () => {};
   const outcome = new Promise<Outcome>((resolve) => {
     const give = () => {
-      const message = budget.stopped
-        ? "the run was stopped before its end"
-        : `the run did not end at its deadline of ${(deadline_ms / 1000).toFixed(1)} s`;
-      resolve(unmeasured(type, { code: budget.stopped ? "aborted" : "deadline", source: "agent", message }, "timeout"));
+      const message = `the run did not end at its deadline of ${(deadline_ms / 1000).toFixed(1)} s`;
+      resolve(unmeasured(type, budget.stopped ? STOPPED : { code: "deadline", source: "agent", message }, "timeout"));
     };
     timer = setTimeout(give, deadline_ms + grace);
     hurry = () => {
@@ -131,7 +132,13 @@ export async function runTest(order: RunOrder, stop: AbortSignal, veto?: Veto, w
   const { type } = prepared;
   const probe = PROBES[type] as unknown as AnyProbe;
   const params = probe.plan?.(prepared.params, order.interval_s) ?? prepared.params;
-  const leave = await pool.take(probe.places(params));
+  const leave = await pool.take(probe.places(params), stop);
+  if (leave === undefined) {
+    const why = stop.aborted
+      ? STOPPED
+      : ({ code: "skipped", source: "agent", message: "too many runs wait for their turn" } as const);
+    return measurementOf(order, unmeasured(type, why, stop.aborted ? "timeout" : "host_overloaded"), Date.now(), 0);
+  }
   const started_at = Date.now();
   const start = performance.now();
   try {

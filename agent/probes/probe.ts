@@ -36,6 +36,8 @@ export interface Places {
   readonly sockets?: number;
   /** Runs that send bursts along a path; few may do so at a time. */
   readonly path?: number;
+  /** Tools of such runs: they take many at once, and must not keep the single ones of other tests waiting. */
+  readonly path_tools?: number;
 }
 
 export interface Probe<Type extends TestTypeName> {

@@ -80,6 +80,25 @@ describe("consent", () => {
     expect(loadConsent(file('{"types": []}'))(order)).toMatch(/does not allow ping/);
     expect(loadConsent(file("{}"))(order)).toBeUndefined();
   });
+  test("every host a run would speak to is judged: a URL's, a resolver's; what cannot be judged is refused", () => {
+    const veto = loadConsent(file('{"destinations": ["*.example.com", "10.0.0.0/8"]}'));
+    const http = (destination: string) => veto({ type: "http", destination, params: {}, interval_s: 60 });
+    expect(http("https://a.example.com:8443/x?y=http://192.0.2.1/")).toBeUndefined();
+    expect(http("https://a.example.org/?a.example.com")).toMatch(/does not allow a\.example\.org/);
+    expect(http(`http://192.0.2.1/${'"'.repeat(2100)}`)).toMatch(/cannot be judged/);
+    const dns = (resolver: string) => veto({ type: "dns", destination: "a.example.com", params: { resolver }, interval_s: 60 });
+    expect(dns("10.0.0.53")).toBeUndefined();
+    expect(dns("10.0.0.53,192.0.2.53")).toMatch(/does not allow 192\.0\.2\.53/);
+    expect(veto({ type: "telepathy", destination: "a.example.com", params: {} })).toMatch(/cannot be judged/);
+  });
+  test("a single order is paced like a test", () => {
+    const veto = loadConsent(file('{"min_interval_s": 10}'));
+    const once = { type: "ping", destination: "10.1.2.3", params: {} };
+    expect(veto(once)).toBeUndefined();
+    expect(veto(once)).toMatch(/at least 10 s/);
+    expect(veto({ ...once, destination: "10.1.2.4" })).toBeUndefined();
+    expect(veto({ ...once, interval_s: 10 })).toBeUndefined();
+  });
   test.each([
     ["{\n nonsense", /line 2/],
     ['{\n"types": "ping"}', /line 2: types/],

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { checkEndpoint, checkUrl } from "#contract/destination";
+import { checkEndpoint, checkHost, checkUrl } from "#contract/destination";
 import { TEST_TYPE_NAMES, type TestTypeName } from "#contract/test-types/index";
 import { readParameters } from "../../agent/cli-probe.ts";
 import { UsageError } from "../../agent/exit.ts";
@@ -40,6 +40,15 @@ const HOSTILE = [
   "::",
   "::ffff:127.0.0.1",
   "fd00::1%eth0;id",
+  "::a9fe:a9fe",
+  "64:ff9b::a9fe:a9fe",
+  "64:ff9b::169.254.169.254",
+  "64:ff9b:1:a9fe:00a9:fe00::",
+  "2002:a9fe:a9fe::1",
+  "64:ff9b::ffff:ffff",
+  "fd00:ec2:0:0:0:0:0:254",
+  "169.254.170.2",
+  "100.100.100.200",
   "2001:db8::1%eth0",
   "169.254.169.254",
   `${"a".repeat(64)}.example`,
@@ -141,6 +150,13 @@ describe("endpoints", () => {
       expect(checkEndpoint(text).ok).toBe(false);
     },
   );
+});
+
+test("an IPv6 address is known by one spelling, which is how tools print it (RFC 5952)", () => {
+  expect(checkHost("2001:DB8:0:0:0:0:0:10")).toEqual({ ok: true, host: "2001:db8::10", version: 6 });
+  expect(checkHost("FE80:0::1%eth0")).toEqual({ ok: true, host: "fe80::1%eth0", version: 6 });
+  expect(checkHost("64:ff9b::192.0.2.1")).toEqual({ ok: true, host: "64:ff9b::c000:201", version: 6 });
+  expect(checkHost("::1")).toEqual({ ok: true, host: "::1", version: 6 });
 });
 
 describe("URLs", () => {

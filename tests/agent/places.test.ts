@@ -10,6 +10,7 @@ function asker(pool: PlacePool<Kind>) {
   const entered: string[] = [];
   const ask = (name: string, wish: Partial<Record<Kind, number>>) =>
     pool.take(wish).then((leave) => {
+      if (leave === undefined) throw new Error(`${name} was turned away`);
       entered.push(name);
       return leave;
     });
@@ -51,6 +52,37 @@ describe("places", () => {
     await ask("path", { path: 1 });
     await ask("nothing", {});
     expect(entered).toEqual(["tool", "path", "nothing"]);
+  });
+
+  test("a large wish of one kind does not hold up small ones of another", async () => {
+    const { entered, ask } = asker(poolOf(8, 1));
+    await ask("first path", { path: 1 });
+    ask("second path", { path: 1 }).catch(() => {});
+    await ask("ping", { tools: 1 });
+    expect(entered).toEqual(["first path", "ping"]);
+  });
+
+  test("who gives up waiting gets nothing and holds nobody up", async () => {
+    const pool = poolOf(1, 1);
+    const { entered, ask } = asker(pool);
+    const first = await ask("first", { tools: 1 });
+    const stop = new AbortController();
+    const impatient = pool.take({ tools: 1 }, stop.signal);
+    const last = ask("last", { tools: 1 });
+    stop.abort();
+    expect(await impatient).toBeUndefined();
+    first();
+    await last;
+    expect(entered).toEqual(["first", "last"]);
+    expect(await pool.take({}, stop.signal)).toBeUndefined();
+  });
+
+  test("a queue has an end", async () => {
+    const pool = poolOf(1, 1);
+    await pool.take({ tools: 1 });
+    const waiting = Array.from({ length: 200 }, () => pool.take({ tools: 1 }));
+    expect(await pool.take({ tools: 1 })).toBeUndefined();
+    expect(waiting).toHaveLength(200);
   });
 
   test("a wish beyond everything takes everything; leaving twice frees once", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { checkHost } from "#contract/destination";
-import { resolveBoth, resolveHost, systemLookup } from "../../agent/resolve.ts";
+import { resolveHost, systemLookup } from "../../agent/resolve.ts";
 import { run, scratch } from "./helpers/cli.ts";
 import type { Step, Told } from "./helpers/resolve-scene.ts";
 
@@ -16,13 +16,12 @@ test("literals are themselves", async () => {
     via: "literal",
     resolve_ms: 0,
   });
-  expect(await resolveBoth("2001:db8::1")).toMatchObject({ ok: true, v4: [], v6: ["2001:db8::1"], via: "literal" });
+  expect(await resolveHost("2001:db8::1")).toMatchObject({ ok: true, address: "2001:db8::1", family: 6, via: "literal" });
 });
 
 test("localhost has both families, IPv4 first where none is asked for", async () => {
   expect(await resolveHost("localhost")).toMatchObject({ ok: true, address: "127.0.0.1", via: "hosts" });
   expect(await resolveHost("localhost", 6)).toMatchObject({ ok: true, address: "::1", family: 6 });
-  expect(await resolveBoth("localhost")).toMatchObject({ ok: true, v4: ["127.0.0.1"], v6: ["::1"] });
 });
 
 test("a signal that has aborted already costs nothing", async () => {
@@ -75,52 +74,45 @@ describe.skipIf(!canIsolate)("with a resolver of our own (needs root: network an
     };
     for (const [name, address] of Object.entries(bad)) zones[`${name}.test`] = { A: [address] };
     const refused = [...Object.keys(bad).map((name) => `${name}.test`), "metadata6.test", "mapped.test", "byhosts.test"];
-    const steps = refused.flatMap((name): Step[] => [
-      { resolve: "host", name },
-      { resolve: "both", name },
-    ]);
+    const steps = refused.map((name): Step => ({ resolve: "host", name }));
     const told = await scene(
       zones,
-      [
-        ...steps,
-        { resolve: "host", name: "mixed.test" },
-        { resolve: "both", name: "mixed.test" },
-        { resolve: "host", name: "loop.test" },
-      ],
+      [...steps, { resolve: "host", name: "mixed.test" }, { resolve: "host", name: "loop.test" }],
       "169.254.169.254 byhosts.test\n",
     );
     told.slice(0, steps.length).forEach(({ result }, i) => {
       expect(result, steps[i]?.name).toMatchObject({ ok: false, code: "unsupported" });
       expect(JSON.stringify(result)).toContain(steps[i]?.name);
     });
-    const [mixed, mixedBoth, loop] = told.slice(steps.length);
+    const [mixed, loop] = told.slice(steps.length);
     expect(mixed?.result).toMatchObject({ ok: true, address: "192.0.2.1" });
-    expect(mixedBoth?.result).toMatchObject({ ok: true, v4: ["192.0.2.1"], v6: [] });
     expect(loop?.result).toMatchObject({ ok: true, address: "127.0.0.1" });
   });
 
-  test("every address of a name, and why there is none", async () => {
+  test("the address of a name, and why there is none", async () => {
     const zones = {
       "both.test": { A: ["192.0.2.1", "192.0.2.2"], AAAA: ["2001:db8::1"] },
       "six.test": { AAAA: ["2001:db8::6"] },
       "empty.test": {},
       "late.test": { A: ["192.0.2.3"], AAAA: ["2001:db8::3"], delay: { AAAA: 400 } },
     };
-    const [both, six, sixAs4, empty, missing, late] = await scene(zones, [
-      { resolve: "both", name: "both.test" },
+    const [both, bothAs6, six, sixAs4, empty, missing, late] = await scene(zones, [
+      { resolve: "host", name: "both.test" },
+      { resolve: "host", name: "both.test", family: 6 },
       { resolve: "host", name: "six.test" },
       { resolve: "host", name: "six.test", family: 4 },
-      { resolve: "both", name: "empty.test" },
-      { resolve: "both", name: "missing.test" },
-      { resolve: "both", name: "late.test" },
+      { resolve: "host", name: "empty.test" },
+      { resolve: "host", name: "missing.test" },
+      { resolve: "host", name: "late.test" },
     ]);
-    expect(both?.result).toMatchObject({ ok: true, v4: ["192.0.2.1", "192.0.2.2"], v6: ["2001:db8::1"], via: "dns" });
+    expect(both?.result).toMatchObject({ ok: true, address: "192.0.2.1", family: 4, via: "dns" });
+    expect(bothAs6?.result).toMatchObject({ ok: true, address: "2001:db8::1", family: 6 });
     expect(six?.result).toMatchObject({ ok: true, address: "2001:db8::6", family: 6 });
     expect(sixAs4?.result).toMatchObject({ ok: false, code: "no_address" });
     expect(empty?.result).toMatchObject({ ok: false, code: "no_address" });
     expect(missing?.result).toMatchObject({ ok: false, code: "dns_not_found" });
-    // The slower family gets 50 ms (RFC 8305 3), not all the time it wants.
-    expect(late?.result).toMatchObject({ ok: true, v4: ["192.0.2.3"], v6: [] });
+    // Nobody waits for the family that is not wanted.
+    expect(late?.result).toMatchObject({ ok: true, address: "192.0.2.3" });
     expect(late?.took_ms).toBeLessThan(300);
   });
 
@@ -128,7 +120,6 @@ describe.skipIf(!canIsolate)("with a resolver of our own (needs root: network an
     const limits = [30, 150, 400];
     const steps = limits.flatMap((limit_ms): Step[] => [
       { resolve: "host", name: "dead.test", limit_ms },
-      { resolve: "both", name: "dead.test", limit_ms },
       { resolve: "host", name: "single", limit_ms },
     ]);
     // The first run of a process loads what it needs; it is not what is timed.

@@ -71,7 +71,7 @@ describe("npm run reset", () => {
 test("an unknown command names the known ones", async () => {
   const { code, all } = await command("strat");
   expect(code).toBe(2);
-  expect(all).toMatch(/no command "strat".*start, test, bench/);
+  expect(all).toMatch(/no command "strat".*start, test, lab, bench/);
 });
 
 describe("lock", () => {

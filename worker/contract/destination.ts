@@ -27,26 +27,55 @@ export type DestinationCheck = { ok: true; host: string; version: 0 | 4 | 6 } | 
 
 const refuse = (message: string): DestinationCheck => ({ ok: false, message });
 
+/** Where clouds answer their machines' questions for credentials (AWS, Azure, Google; AWS ECS; Alibaba). */
+const METADATA: readonly string[] = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"];
+
 function checkIpv4(host: string): DestinationCheck {
   const first = Number(host.split(".")[0]);
   if (host === "255.255.255.255") return refuse("is the broadcast address; name one host");
   if (first === 0) return refuse("is in 0.0.0.0/8, which names no host");
   if (first >= 224 && first < 240) return refuse("is a multicast address; name one host");
   if (first >= 240) return refuse("is in a reserved range");
-  if (host === "169.254.169.254") return refuse("is a cloud metadata address, which is never measured");
+  if (METADATA.includes(host)) return refuse("is a cloud metadata address, which is never measured");
   return { ok: true, host, version: 4 };
 }
 
+/** The eight groups of an IPv6 address in the URL parser's spelling. */
+function groupsOf(canonical: string): number[] {
+  const [head = "", tail] = canonical.split("::");
+  const read = (part: string) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
+  const [front, back] = [read(head), read(tail ?? "")];
+  return [...front, ...new Array<number>(Math.max(0, 8 - front.length - back.length)).fill(0), ...back];
+}
+
+/** The IPv4 address an IPv6 address leads to through a translator or tunnel (RFC 6052, 8215, 3056), or undefined. */
+function embeddedIpv4(groups: readonly number[]): string | undefined {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = groups;
+  const dotted = (high: number, low: number) => [high >> 8, high & 255, low >> 8, low & 255].join(".");
+  const nat64 = a === 0x64 && b === 0xff9b;
+  if (nat64 && c === 0 && d === 0 && e === 0 && f === 0) return dotted(g, h);
+  // A prefix of 48 bits: the address surrounds the octet that is kept zero (RFC 6052 2.2).
+  if (nat64 && c === 1) return dotted(d, ((e & 255) << 8) | (f >> 8));
+  return a === 0x2002 ? dotted(b, c) : undefined;
+}
+
 function checkIpv6(host: string): DestinationCheck {
-  const [address = "", zone] = host.toLowerCase().split("%");
-  if (zone !== undefined && !/^fe[89ab]/.test(address)) return refuse("has a zone, which only link-local addresses take");
-  if (/^[0:]+$/.test(address)) return refuse("is the unspecified address");
-  if (address.startsWith("ff")) return refuse("is a multicast address; name one host");
-  // The parser's one spelling of an address: leading zeros and long forms must not hide what it is.
-  const canonical = new URL(`http://[${address}]/`).hostname;
-  if (canonical.startsWith("[::ffff:")) return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 address");
-  if (canonical === "[fd00:ec2::254]") return refuse("is a cloud metadata address, which is never measured");
-  return { ok: true, host, version: 6 };
+  const [address = "", zone] = host.split("%");
+  // The parser's one spelling of an address (RFC 5952): leading zeros and long forms must not hide what it is.
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  if (zone !== undefined && !/^fe[89ab]/.test(canonical)) return refuse("has a zone, which only link-local addresses take");
+  if (canonical === "::") return refuse("is the unspecified address");
+  if (canonical.startsWith("ff")) return refuse("is a multicast address; name one host");
+  const groups = groupsOf(canonical);
+  const compatible = groups.slice(0, 6).every((group) => group === 0) && canonical !== "::1";
+  if (compatible || canonical.startsWith("::ffff:")) {
+    return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 address");
+  }
+  if (METADATA.includes(canonical)) return refuse("is a cloud metadata address, which is never measured");
+  const inner = embeddedIpv4(groups);
+  const verdict = inner === undefined ? undefined : checkIpv4(inner);
+  if (verdict?.ok === false) return refuse(`leads to ${inner}, which ${verdict.message}`);
+  return { ok: true, host: zone === undefined ? canonical : `${canonical}%${zone}`, version: 6 };
 }
 
 /**

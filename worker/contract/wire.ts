@@ -90,6 +90,15 @@ export const scheduleSchema = z.strictObject({
 });
 export type Schedule = z.infer<typeof scheduleSchema>;
 
+/** On the agent wire: the edge may know fields and time zones that this agent does not; its other tests must run all the same. */
+const instructedScheduleSchema = z.object({
+  ...scheduleSchema.shape,
+  windows: z
+    .array(z.object({ ...scheduleWindowSchema.shape, time_zone: z.string().max(64) }))
+    .max(14)
+    .optional(),
+});
+
 export const instructedTestSchema = z.object({
   test_id: z.string(),
   type: z.string(),
@@ -98,7 +107,7 @@ export const instructedTestSchema = z.object({
   interval_s: z.number(),
   /** Seconds after the interval's start at which this agent runs, so that a fleet does not fire together. */
   offset_s: z.number(),
-  schedule: scheduleSchema.nullable(),
+  schedule: instructedScheduleSchema.nullable(),
 });
 export type InstructedTest = z.infer<typeof instructedTestSchema>;
 

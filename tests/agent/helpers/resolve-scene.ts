@@ -5,7 +5,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import packet, { type Answer } from "dns-packet";
-import { type Addresses, type Resolution, resolveBoth, resolveHost } from "../../../agent/resolve.ts";
+import { type Resolution, resolveHost } from "../../../agent/resolve.ts";
 import { runTest } from "../../../agent/runner.ts";
 
 interface Zone {
@@ -15,13 +15,13 @@ interface Zone {
 }
 /** What is to be done, in order; the time each took is told. */
 export interface Step {
-  readonly resolve: "host" | "both" | "beside";
+  readonly resolve: "host" | "beside";
   readonly name: string;
   readonly family?: 4 | 6;
   readonly limit_ms?: number;
 }
 export interface Told {
-  readonly result: Resolution | Addresses | { status: string; resolver: string | null };
+  readonly result: Resolution | { status: string; resolver: string | null };
   readonly took_ms: number;
 }
 
@@ -49,7 +49,6 @@ await once(socket, "listening");
 
 async function perform(step: Step): Promise<Told["result"]> {
   const signal = step.limit_ms === undefined ? undefined : AbortSignal.timeout(step.limit_ms);
-  if (step.resolve === "both") return resolveBoth(step.name, signal);
   if (step.resolve === "host") return resolveHost(step.name, step.family, signal);
   // A name while others hang: what they cost it.
   const dead = Array.from({ length: 6 }, (_, i) => resolveHost(`dead${i}.test`));
