@@ -46,5 +46,13 @@ export function familyMismatch(literal: 0 | 4 | 6, wanted: 4 | 6 | undefined): F
   return [{ path: "params.ip_version", message: `is ${wanted}, but the destination is an IPv${literal} address` }];
 }
 
+/** A count that does not fit between two runs, as a field error; empty when it fits or nothing repeats the run. Seconds. */
+export function overrun(what: string, count: number, interval: number, interval_s: number | undefined): FieldError[] {
+  const busy = (count - 1) * interval;
+  if (interval_s === undefined || busy < interval_s) return [];
+  const message = `${count} ${what} ${interval} s apart take ${busy.toFixed(1)} s, longer than the interval of ${interval_s} s`;
+  return [{ path: "params.count", message }];
+}
+
 /** The host of a destination that is a bare host, for `contacts`. */
 export const hostContact = (checked: { ok: true; host: string } | { ok: false }): string[] => (checked.ok ? [checked.host] : []);

@@ -3,7 +3,7 @@ import { checkHost, ipVersion } from "../destination.ts";
 import { LIMITS } from "../limits.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, overrun } from "./define.ts";
 import { dscpField, ipVersionField } from "./fields.ts";
 
 /** Largest ICMP payload: 65535 less the IPv4 and ICMP headers (RFC 791, 792), or less the ICMPv6 header (RFC 8200, 4443). */
@@ -53,15 +53,7 @@ function checkPing(destination: string, params: PingParams, interval_s?: number)
       message: `is ${params.packet_size}, but an IPv${version} echo request carries at most ${max} bytes`,
     });
   }
-  if (interval_s !== undefined && params.count !== undefined) {
-    const busy = (params.count - 1) * params.interval;
-    if (busy >= interval_s) {
-      errors.push({
-        path: "params.count",
-        message: `${params.count} requests ${params.interval} s apart take ${busy.toFixed(1)} s, longer than the interval of ${interval_s} s`,
-      });
-    }
-  }
+  if (params.count !== undefined) errors.push(...overrun("requests", params.count, params.interval, interval_s));
   return errors;
 }
 

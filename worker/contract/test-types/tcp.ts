@@ -2,7 +2,7 @@ import { z } from "zod";
 import { checkEndpoint } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, overrun } from "./define.ts";
 import { dscpField, ipVersionField, portField, timeoutField } from "./fields.ts";
 
 const SEND_BYTES_MAX = 16 * 1024 * 1024;
@@ -31,15 +31,10 @@ export type TcpParams = z.output<typeof tcpParams>;
 function checkTcp(destination: string, params: TcpParams, interval_s?: number): FieldError[] {
   const endpoint = checkEndpoint(destination);
   if (!endpoint.ok) return [{ path: "destination", message: endpoint.message }];
-  const errors = familyMismatch(endpoint.version, params.ip_version);
-  const busy = (params.count - 1) * params.interval;
-  if (interval_s !== undefined && busy >= interval_s) {
-    errors.push({
-      path: "params.count",
-      message: `${params.count} connects ${params.interval} s apart take ${busy.toFixed(1)} s, longer than the interval of ${interval_s} s`,
-    });
-  }
-  return errors;
+  return [
+    ...familyMismatch(endpoint.version, params.ip_version),
+    ...overrun("connects", params.count, params.interval, interval_s),
+  ];
 }
 
 export const tcp = defineTestType({
