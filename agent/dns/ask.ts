@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { DnsParams, DnsTransport } from "#contract/test-types/dns";
 import type { Budget } from "../budget.ts";
 import { round3 } from "../statistics.ts";
+import type { Secure } from "./connect.ts";
 import type { Answered, Connect, Exchange, Failure, Order, Session } from "./exchange.ts";
 import { udpSession } from "./udp.ts";
 import { warmTcp, warmUdp } from "./warm-up.ts";
@@ -40,7 +41,7 @@ async function sessionOf(order: Order): Promise<Session> {
     case "https": {
       const { HttpsSession } = await import("./https.ts");
       await warmTcp();
-      return new HttpsSession(order);
+      return new HttpsSession(order, await readyForTls(["h2", "http/1.1"]));
     }
     default:
       return openStream(order);
@@ -50,7 +51,14 @@ async function sessionOf(order: Order): Promise<Session> {
 async function openStream(order: Order): Promise<Session> {
   const { StreamSession } = await import("./stream.ts");
   await warmTcp();
-  return new StreamSession(order);
+  // RFC 7858 3.1 asks for no protocol name; those who register one call it "dot".
+  return new StreamSession(order, order.server.transport === "tls" ? await readyForTls(["dot"]) : undefined);
+}
+
+/** Loading TLS and the trusted certificates takes longer than many a handshake: it is done before any try's time runs. */
+async function readyForTls(alpn: readonly string[]): Promise<Secure> {
+  const { prepareTls } = await import("./secure.ts");
+  return prepareTls(alpn);
 }
 
 /** The whole answer over TCP after a truncated one (RFC 7766 5), in what is left of the try. */

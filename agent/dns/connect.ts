@@ -1,86 +1,126 @@
-// Reaches a resolver over TCP or TLS and times both.
-import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { performance } from "node:perf_hooks";
-import type { TLSSocket } from "node:tls";
+// Reaches a resolver over TCP or TLS and times both, once for all queries that wait for it.
+import { isIP, type Socket } from "node:net";
+import { type Dialled, dial } from "../probes/endpoint.ts";
 import { round3 } from "../statistics.ts";
 import { type Connect, type Failure, failure, type Server, socketFailure } from "./exchange.ts";
 
-export type Link = { ok: true; socket: Socket; connect: Connect; alpn: string | null } | Failure;
+export interface Link {
+  readonly ok: true;
+  readonly socket: Socket;
+  readonly connect: Connect;
+  /** Protocol agreed on by ALPN; null without TLS or agreement. */
+  readonly alpn: string | null;
+}
 
-/**
- * Waits for one event of a socket, or for what ends it before. The signal destroys the socket.
- * `connected` tells a silent network from a silent resolver.
- */
-function untilReady(
-  socket: Socket,
-  event: string,
+export type Secured = { readonly ok: true; readonly socket: Socket; readonly ms: number; readonly alpn: string | null } | Failure;
+
+/** Puts TLS on a connection (RFC 7858, RFC 8484) and answers with it only when the certificate is the resolver's. */
+export type Secure = (raw: Socket, server: Server, signal: AbortSignal) => Promise<Secured>;
+
+/** For a connect that only its signal ends, milliseconds: the longest a timer takes. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
+
+/** Nobody waits any longer. `connected` tells a silent network from a silent resolver. */
+export function lateFailure({ label }: Server, connected: boolean): Failure {
+  const words = connected ? "accepted the connection but did not finish the TLS handshake" : "did not accept a connection";
+  return failure("timeout", `${label} ${words} in time`, { connected });
+}
+
+function unreached(dialled: Exclude<Dialled, { kind: "connected" }>, server: Server): Failure {
+  return dialled.kind === "error" ? socketFailure({ code: dialled.errno }, server) : lateFailure(server, false);
+}
+
+/** A TCP connection, and TLS over it where it is asked for. `connected` is called in between. */
+async function reach(
   server: Server,
-  connected: boolean,
+  secure: Secure | undefined,
   signal: AbortSignal,
-): Promise<Failure | undefined> {
-  return new Promise((resolve) => {
-    const settle = (result: Failure | undefined) => {
-      signal.removeEventListener("abort", abort);
-      socket.off(event, ready);
-      socket.off("close", close);
-      socket.off("error", fail);
-      if (result !== undefined) {
-        // Destroying it may raise one more error, which nobody needs.
-        socket.on("error", () => undefined);
-        socket.destroy();
+  connected: () => void,
+): Promise<Link | Failure> {
+  const { address, port } = server;
+  const { socket, outcome } = dial({ address, port, family: isIP(address) === 6 ? 6 : 4 }, NO_LIMIT_MS, signal);
+  const dialled = await outcome;
+  if (dialled.kind !== "connected") {
+    socket.destroy();
+    return unreached(dialled, server);
+  }
+  connected();
+  // A resolver that closes is gone: there is nothing left to say to it.
+  socket.allowHalfOpen = false;
+  const tcp_ms = round3(dialled.ms);
+  if (secure === undefined) return { ok: true, socket, connect: { ms: tcp_ms, tcp_ms, tls_ms: null }, alpn: null };
+  const secured = await secure(socket, server, signal);
+  if (!secured.ok) {
+    socket.destroy();
+    return secured;
+  }
+  const tls_ms = round3(secured.ms);
+  return { ok: true, socket: secured.socket, connect: { ms: round3(tcp_ms + tls_ms), tcp_ms, tls_ms }, alpn: secured.alpn };
+}
+
+interface Attempt {
+  waiting: number;
+  connected: boolean;
+  readonly end: AbortController;
+  readonly outcome: Promise<Connect | Failure>;
+}
+
+/** Makes the connection of a session. Several queries may wait for the same one: it ends with the last of them, not with the first. */
+export class Connector {
+  readonly #server: Server;
+  readonly #secure: Secure | undefined;
+  readonly #opened: (link: Link) => void;
+  #attempt: Attempt | undefined;
+
+  /** `opened` is given each connection that was made. */
+  constructor(server: Server, secure: Secure | undefined, opened: (link: Link) => void) {
+    this.#server = server;
+    this.#secure = secure;
+    this.#opened = opened;
+  }
+
+  /** Waits for the connection under way, or for one it begins, until the signal aborts. Never rejects. */
+  wait(signal: AbortSignal): Promise<Connect | Failure> {
+    this.#attempt ??= this.#begin();
+    const attempt = this.#attempt;
+    attempt.waiting += 1;
+    return new Promise((resolve) => {
+      const leave = () => {
+        attempt.waiting -= 1;
+        if (attempt.waiting === 0) this.#giveUp(attempt);
+        resolve(lateFailure(this.#server, attempt.connected));
+      };
+      if (signal.aborted) return leave();
+      signal.addEventListener("abort", leave, { once: true });
+      void attempt.outcome.then((outcome) => {
+        signal.removeEventListener("abort", leave);
+        resolve(outcome);
+      });
+    });
+  }
+
+  #begin(): Attempt {
+    const end = new AbortController();
+    const made = reach(this.#server, this.#secure, end.signal, () => {
+      attempt.connected = true;
+    });
+    const outcome = made.then((link) => {
+      if (this.#attempt === attempt) this.#attempt = undefined;
+      if (!link.ok) return link;
+      if (end.signal.aborted) {
+        link.socket.destroy();
+        return lateFailure(this.#server, true);
       }
-      resolve(result);
-    };
-    const ready = () => settle(undefined);
-    const fail = (error: Error) => settle(socketFailure(error, server, { connected }));
-    const close = () => settle(failure("reset", `${server.label} closed the connection before it was set up`, { connected }));
-    const abort = () => {
-      const words = connected ? "accepted the connection but did not finish the TLS handshake" : "did not accept a connection";
-      settle(failure("timeout", `${server.label} ${words} in time`, { connected }));
-    };
-    socket.once(event, ready);
-    socket.once("error", fail);
-    socket.once("close", close);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
-}
+      this.#opened(link);
+      return link.connect;
+    });
+    const attempt: Attempt = { waiting: 0, connected: false, end, outcome };
+    return attempt;
+  }
 
-/** A TCP connection, and over it TLS with a verified certificate where protocols are given (RFC 7858, RFC 8484). */
-export async function reach(server: Server, alpn: readonly string[] | undefined, signal: AbortSignal): Promise<Link> {
-  // Loading TLS and the trusted certificates takes longer than many a handshake: it is done before the clock runs.
-  const tls = alpn === undefined ? undefined : await import("node:tls");
-  const secureContext = tls?.createSecureContext();
-  const start = performance.now();
-  const tcp = connectTcp({ host: server.address, port: server.port, noDelay: true });
-  const unreached = await untilReady(tcp, "connect", server, false, signal);
-  if (unreached !== undefined) return unreached;
-  const tcp_ms = round3(performance.now() - start);
-  if (alpn === undefined || tls === undefined)
-    return { ok: true, socket: tcp, connect: { ms: tcp_ms, tcp_ms, tls_ms: null }, alpn: null };
-  const name = server.servername;
-  const socket = tls.connect({
-    socket: tcp,
-    host: server.address,
-    secureContext,
-    ALPNProtocols: [...alpn],
-    // An address is checked as the certificate's address; it may not stand in SNI (RFC 6066 3).
-    ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
-  });
-  const secured = await secure(tcp, socket, server, signal);
-  if ("kind" in secured) return secured;
-  const ms = round3(performance.now() - start);
-  return {
-    ok: true,
-    socket: secured,
-    connect: { ms, tcp_ms, tls_ms: round3(ms - tcp_ms) },
-    alpn: secured.alpnProtocol === false ? null : secured.alpnProtocol,
-  };
-}
-
-/** Waits for the handshake and the check of the certificate, which Node makes unless told otherwise. */
-async function secure(tcp: Socket, socket: TLSSocket, server: Server, signal: AbortSignal): Promise<TLSSocket | Failure> {
-  // What befalls the connection beneath is told by the TLS socket.
-  tcp.on("error", () => undefined);
-  return (await untilReady(socket, "secureConnect", server, true, signal)) ?? socket;
+  #giveUp(attempt: Attempt): void {
+    // Whoever asks from now on starts anew.
+    if (this.#attempt === attempt) this.#attempt = undefined;
+    attempt.end.abort();
+  }
 }

@@ -1,10 +1,11 @@
 // What asking a resolver once can end with, over whatever transport.
 import type { DnsTransport } from "#contract/test-types/dns";
+import { printable } from "../printable.ts";
 import type { Codec, Question, Reply } from "./codec.ts";
 
 /** A resolver to speak to: an address literal, never a name. */
 export interface Server {
-  /** As people know it: its address, with a port that is not the usual one, or its URL. */
+  /** As people know it: its address, with a port that is not the usual one, or its URL's host. */
   readonly label: string;
   readonly address: string;
   readonly port: number;
@@ -96,29 +97,24 @@ const WORDS: Readonly<Partial<Record<FailureKind, string>>> = {
   unreachable: "cannot be reached: the network says so, or a firewall on the way",
   timeout: "did not answer in time",
   tls_failed: "and this host cannot agree on TLS: it may not speak it at that port, or only a version too old",
-  certificate: "has a certificate that is not valid for it",
   bad_response: "does not keep to HTTP",
 };
 
 /** What an error of a socket says about the resolver. */
 export function socketFailure(
-  error: unknown,
+  error: { readonly code?: string | undefined; readonly message?: string },
   server: Server,
   more: { connected?: boolean; connect?: Connect | null } = {},
 ): Failure {
-  const code = (error as NodeJS.ErrnoException).code ?? "";
+  const { code = "", message = "" } = error;
   const kind = KINDS[code] ?? tlsKind(code);
-  const said = (error as Error).message.slice(0, 200);
-  const words = WORDS[kind] ?? `could not be asked: ${said}`;
-  const why = kind === "certificate" ? `: ${said}` : "";
-  return failure(kind, `${server.label} ${words}${why}${code === "" ? "" : ` (${code})`}`, more);
+  const said = message === "" ? "" : `: ${printable(message)}`;
+  const words = WORDS[kind] ?? `could not be asked${said}`;
+  return failure(kind, `${server.label} ${words}${code === "" ? "" : ` (${code})`}`, more);
 }
 
 /** Errors of TLS and HTTP, which have codes by the dozen; the rest is this host's own doing (EMFILE, ENOBUFS, …). */
 function tlsKind(code: string): FailureKind {
   if (/^(HPE_|ERR_HTTP2_)/.test(code)) return "bad_response";
-  if (/^(ERR_SSL|EPROTO|ERR_TLS_(?!CERT))/.test(code)) return "tls_failed";
-  return /CERT|SIGNATURE|SELF_SIGNED|ISSUER|CRL|INVALID_CA|PATH_LENGTH|INVALID_PURPOSE|HOSTNAME/.test(code)
-    ? "certificate"
-    : "internal";
+  return /^(ERR_SSL|EPROTO|ERR_TLS)/.test(code) ? "tls_failed" : "internal";
 }

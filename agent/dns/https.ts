@@ -1,19 +1,11 @@
 // Queries over HTTPS (RFC 8484): POST over HTTP/2 where the resolver speaks it, else HTTP/1.1, on one connection.
-import type { Agent } from "node:http";
+import { Agent, request as httpRequest } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { round3 } from "../statistics.ts";
-import { reach } from "./connect.ts";
-import {
-  type Connect,
-  type Exchange,
-  type Failure,
-  failure,
-  type Order,
-  type Server,
-  type Session,
-  socketFailure,
-} from "./exchange.ts";
+import { Connector, type Secure } from "./connect.ts";
+import { type Exchange, type Failure, failure, type Order, type Server, type Session, socketFailure } from "./exchange.ts";
 
 /** A DNS message is never longer. */
 const BODY_MAX = 65_535;
@@ -41,16 +33,23 @@ interface Open extends Channel {
 
 export class HttpsSession implements Session {
   readonly #order: Order;
+  readonly #connector: Connector;
   #open: Open | undefined;
-  #connecting: Promise<Connect | Failure> | undefined;
 
-  constructor(order: Order) {
+  constructor(order: Order, secure: Secure) {
     this.#order = order;
+    this.#connector = new Connector(order.server, secure, ({ socket, alpn }) => {
+      socket.on("error", () => socket.destroy());
+      this.#open = { socket, ...(alpn === "h2" ? http2Channel(order, socket) : http1Channel(order, socket)) };
+    });
   }
 
   async ask(signal: AbortSignal): Promise<Exchange> {
     const { server, question, codec } = this.#order;
-    const connect = await this.#connected(signal);
+    const usable = this.#open?.usable() === true;
+    if (!usable) this.close();
+    // Null when the connection stood already; whoever waits for the same one is told its times.
+    const connect = usable ? null : await this.#connector.wait(signal);
     if (connect !== null && "kind" in connect) return connect;
     const open = this.#open;
     if (open === undefined)
@@ -72,25 +71,6 @@ export class HttpsSession implements Session {
     this.#open?.socket.destroy();
     this.#open = undefined;
   }
-
-  async #connected(signal: AbortSignal): Promise<Connect | Failure | null> {
-    if (this.#open?.usable() === true) return null;
-    this.close();
-    this.#connecting ??= this.#connect(signal).finally(() => {
-      this.#connecting = undefined;
-    });
-    return this.#connecting;
-  }
-
-  async #connect(signal: AbortSignal): Promise<Connect | Failure> {
-    const { server } = this.#order;
-    const link = await reach(server, ["h2", "http/1.1"], signal);
-    if (!link.ok) return link;
-    link.socket.on("error", () => link.socket.destroy());
-    const make = link.alpn === "h2" ? http2Channel : http1Channel;
-    this.#open = { socket: link.socket, ...(await make(this.#order, link.socket)) };
-    return link.connect;
-  }
 }
 
 /** Why an HTTP response holds no DNS message. */
@@ -106,8 +86,7 @@ function unfitResponse(response: Response, label: string): Failure | undefined {
   return failure("bad_response", message, { connected: true });
 }
 
-const closed = (server: Server): Failure =>
-  socketFailure(Object.assign(new Error("closed"), { code: "ECONNRESET" }), server, { connected: true });
+const closed = (server: Server): Failure => socketFailure({ code: "ECONNRESET" }, server, { connected: true });
 
 /** What both versions of HTTP need to turn events into one answer. */
 class Pending {
@@ -165,16 +144,15 @@ class Pending {
   };
 }
 
-async function http1Channel({ server }: Order, socket: Socket): Promise<Channel> {
-  const http = await import("node:http");
+function http1Channel({ server }: Order, socket: Socket): Channel {
   const url = new URL(server.url ?? "");
-  const agent: Agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   // The connection stands already; a second one is never made.
   agent.createConnection = () => socket;
   const post: Post = (body, signal) =>
     new Promise((resolve) => {
       const headers = { host: url.host, accept: MEDIA_TYPE, "content-type": MEDIA_TYPE, "content-length": body.length };
-      const request = http.request({ agent, method: "POST", path: `${url.pathname}${url.search}`, headers });
+      const request = httpRequest({ agent, method: "POST", path: `${url.pathname}${url.search}`, headers });
       const pending = new Pending(server, signal, resolve, () => request.destroy());
       request.once("socket", () => {
         pending.sent_at = performance.now();
@@ -191,10 +169,9 @@ async function http1Channel({ server }: Order, socket: Socket): Promise<Channel>
   return { post, usable: () => !socket.destroyed };
 }
 
-async function http2Channel({ server }: Order, socket: Socket): Promise<Channel> {
-  const http2 = await import("node:http2");
+function http2Channel({ server }: Order, socket: Socket): Channel {
   const url = new URL(server.url ?? "");
-  const session = http2.connect(url.origin, { createConnection: () => socket, settings: { enablePush: false } });
+  const session = connectHttp2(url.origin, { createConnection: () => socket, settings: { enablePush: false } });
   session.on("error", () => socket.destroy());
   const usable = () => !session.closed && !session.destroyed;
   const post: Post = (body, signal) =>

@@ -1,4 +1,5 @@
 // Which servers a run speaks to: those it names, or the system's own.
+import { createHash } from "node:crypto";
 import { Resolver } from "node:dns";
 import { isIP } from "node:net";
 import type { ErrorCode } from "#contract/result";
@@ -28,12 +29,25 @@ export function systemServers(): { address: string; port: number }[] {
   });
 }
 
+const HASH_DIGITS = 6;
+
+/** A URL by its host: the path and query of an https resolver may be somebody's own token, and have no bounds. */
+function urlLabel(url: string): string {
+  const { origin, pathname, search } = new URL(url);
+  const way = `${pathname}${search}`;
+  if (way === "/dns-query") return `${origin}${way}`;
+  return `${origin}/…${createHash("sha256").update(way).digest("hex").slice(0, HASH_DIGITS)}`;
+}
+
 /** The label people know a server by. */
 function labelOf(resolver: Named): string {
-  if (resolver.transport === "https") return resolver.url;
+  if (resolver.transport === "https") return urlLabel(resolver.url);
   if (resolver.port === USUAL_PORT[resolver.transport]) return resolver.host;
   return `${isIP(resolver.host) === 6 ? `[${resolver.host}]` : resolver.host}:${resolver.port}`;
 }
+
+const keyOf = (resolver: Named): string =>
+  resolver.transport === "https" ? resolver.url : `${resolver.transport} ${labelOf(resolver)}`;
 
 function expand(resolver: DnsResolver, params: DnsParams): Named[] {
   if (resolver.kind === "server") return [resolver];
@@ -48,9 +62,7 @@ function expand(resolver: DnsResolver, params: DnsParams): Named[] {
 export function planResolvers(params: DnsParams): Named[] {
   const listed = dnsResolvers(params);
   if (!listed.ok) return [];
-  const unique = new Map(
-    listed.resolvers.flatMap((each) => expand(each, params)).map((each) => [`${each.transport} ${labelOf(each)}`, each] as const),
-  );
+  const unique = new Map(listed.resolvers.flatMap((each) => expand(each, params)).map((each) => [keyOf(each), each] as const));
   return [...unique.values()].slice(0, DNS_RESOLVERS_MAX);
 }
 

@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { round3 } from "../statistics.ts";
-import { reach } from "./connect.ts";
+import { Connector, type Secure } from "./connect.ts";
 import { type Connect, type Exchange, type Failure, failure, type Order, type Session, socketFailure } from "./exchange.ts";
 
 /** Repeated answers, read before the connection is given up. */
@@ -54,15 +54,20 @@ interface Open {
 
 export class StreamSession implements Session {
   readonly #order: Order;
+  readonly #connector: Connector;
   #open: Open | undefined;
-  #connecting: Promise<Connect | Failure> | undefined;
 
-  constructor(order: Order) {
+  /** `secure` for TLS. */
+  constructor(order: Order, secure: Secure | undefined) {
     this.#order = order;
+    this.#connector = new Connector(order.server, secure, ({ socket }) => {
+      this.#open = this.#listen(socket);
+    });
   }
 
   async ask(signal: AbortSignal): Promise<Exchange> {
-    const connect = await this.#connected(signal);
+    // Null when the connection stood already; whoever waits for the same one is told its times.
+    const connect = this.#open === undefined ? await this.#connector.wait(signal) : null;
     if (connect !== null && "kind" in connect) return connect;
     const open = this.#open;
     const { server } = this.#order;
@@ -74,24 +79,6 @@ export class StreamSession implements Session {
   close(): void {
     this.#open?.socket.destroy();
     this.#open = undefined;
-  }
-
-  /** Null when the connection stood already; whoever waits for the same one is told its times. */
-  async #connected(signal: AbortSignal): Promise<Connect | Failure | null> {
-    if (this.#open !== undefined) return null;
-    this.#connecting ??= this.#connect(signal).finally(() => {
-      this.#connecting = undefined;
-    });
-    return this.#connecting;
-  }
-
-  async #connect(signal: AbortSignal): Promise<Connect | Failure> {
-    const { server } = this.#order;
-    // RFC 7858 3.1 asks for no protocol name; those who register one call it "dot".
-    const link = await reach(server, server.transport === "tls" ? ["dot"] : undefined, signal);
-    if (!link.ok) return link;
-    this.#open = this.#listen(link.socket);
-    return link.connect;
   }
 
   #listen(socket: Socket): Open {

@@ -1,6 +1,7 @@
 // What caches on the way say of a response. Pure.
+
+import { printable } from "../printable.ts";
 import { headerOf, type ResponseHeaders } from "./exchange.ts";
-import { shown } from "./target.ts";
 
 export interface CacheReading {
   /** hit, miss, or the cache's own word (stale, expired, bypass, revalidated, dynamic, …). */
@@ -38,7 +39,7 @@ export function cacheReading(headers: ResponseHeaders): CacheReading | undefined
   const standard = headers.get("cache-status")?.join(", ").slice(0, 4096);
   const nearest = standard === undefined ? undefined : memberStatus(members(standard).at(-1) ?? "");
   if (standard !== undefined && nearest !== undefined) {
-    return { status: nearest, header: "cache-status", said: shown(standard) };
+    return { status: nearest, header: "cache-status", said: printable(standard) };
   }
   const cloudflare = headerOf(headers, "cf-cache-status")?.trim().toLowerCase();
   if (cloudflare !== undefined && WORD.test(cloudflare)) {
@@ -46,7 +47,7 @@ export function cacheReading(headers: ResponseHeaders): CacheReading | undefined
   }
   const legacy = headers.get("x-cache")?.join(", ").slice(0, 1000);
   const word = legacy === undefined ? undefined : xCacheStatus(legacy);
-  if (legacy !== undefined && word !== undefined) return { status: word, header: "x-cache", said: shown(legacy) };
+  if (legacy !== undefined && word !== undefined) return { status: word, header: "x-cache", said: printable(legacy) };
   // RFC 9111 5.1: only a response from a cache has an Age.
   const age = headerOf(headers, "age");
   return age !== undefined && /^\d{1,10}$/.test(age) ? { status: "hit", header: "age", said: age } : undefined;

@@ -30,21 +30,15 @@ export function codingsOf(header: readonly string[] | undefined): string[] {
 /** Most codings one body is decoded through; servers use one. */
 const CODINGS_MAX = 3;
 
-function decoderOf(coding: string, start: Buffer): Transform | undefined {
-  switch (coding) {
-    case "gzip":
-    case "x-gzip":
-      return zlib.createGunzip();
-    case "br":
-      return zlib.createBrotliDecompress();
-    case "zstd":
-      return typeof zlib.createZstdDecompress === "function" ? zlib.createZstdDecompress() : undefined;
-    case "deflate":
-      return hasZlibHeader(start) ? zlib.createInflate() : zlib.createInflateRaw();
-    default:
-      return undefined;
-  }
-}
+type MakeDecoder = (start: Buffer) => Transform;
+
+const DECODERS: ReadonlyMap<string, MakeDecoder> = new Map<string, MakeDecoder>([
+  ["gzip", () => zlib.createGunzip()],
+  ["x-gzip", () => zlib.createGunzip()],
+  ["br", () => zlib.createBrotliDecompress()],
+  ["deflate", (start) => (hasZlibHeader(start) ? zlib.createInflate() : zlib.createInflateRaw())],
+  ...(typeof zlib.createZstdDecompress === "function" ? [["zstd", () => zlib.createZstdDecompress()] as const] : []),
+]);
 
 /** RFC 1950 2.2; some servers send "deflate" without this wrapper (RFC 9110 8.4.1.2). */
 function hasZlibHeader(start: Buffer): boolean {
@@ -64,71 +58,89 @@ export interface ContentOrder {
   readonly signal: AbortSignal;
 }
 
-/** Decodes, hashes and, where asked, keeps a body. Never rejects. */
+/** Decodes, hashes and, where asked, keeps a body. Ends when the signal aborts. Never rejects. */
 export async function decodeContent(order: ContentOrder): Promise<Content> {
   const nothing = { decoded: null, truncated: order.cut, sha256: null, bytes: null, broken: null, unknown: null };
   // An empty body has nothing to decode, whatever its header says.
   const codings = order.body.length === 0 ? [] : [...order.codings].reverse();
-  const decoders = codings.slice(0, CODINGS_MAX).map((coding) => decoderOf(coding, order.body));
+  const decoders = codings.slice(0, CODINGS_MAX).map((coding) => DECODERS.get(coding));
   const known = decoders.filter((decoder) => decoder !== undefined);
   if (known.length < codings.length) return { ...nothing, unknown: codings.join(", ").slice(0, 100) };
-  const sink = new Sink(order.max_bytes, order.keep);
-  const broken = await run([Readable.from([order.body]), ...known], sink, order.signal);
-  const truncated = order.cut || sink.full;
-  // The end of a body that was cut is missing, which is no fault of its coding.
-  const fault = truncated ? null : broken;
+  const hash = createHash("sha256");
+  const last = known.pop();
+  const inner = await undoOuter(order, known);
+  const kept: Buffer[] | null = order.keep ? [] : null;
+  const end = await undo(last, inner.body, order, (chunk) => {
+    hash.update(chunk);
+    kept?.push(chunk);
+  });
+  const truncated = order.cut || inner.full || end.full;
+  // The end of a body that was cut is missing, which is no fault of its coding; what ran out of time was not decoded.
+  const fault = truncated && !order.signal.aborted ? null : (inner.broken ?? end.broken);
   return {
-    decoded: sink.bytes,
+    decoded: end.bytes,
     truncated,
-    sha256: truncated || fault !== null ? null : sink.digest(),
-    bytes: order.keep ? Buffer.concat(sink.kept) : null,
+    sha256: truncated || fault !== null ? null : hash.digest("hex"),
+    bytes: kept === null ? null : Buffer.concat(kept),
     broken: fault,
     unknown: null,
   };
 }
 
-class Sink {
-  readonly kept: Buffer[] = [];
-  readonly #hash = createHash("sha256");
-  readonly #max: number;
-  readonly #keep: boolean;
-  bytes = 0;
-  full = false;
-
-  constructor(max: number, keep: boolean) {
-    this.#max = max;
-    this.#keep = keep;
-  }
-
-  take(chunk: Buffer): void {
-    const room = chunk.subarray(0, this.#max - this.bytes);
-    this.bytes += room.length;
-    this.#hash.update(room);
-    if (this.#keep) this.kept.push(room);
-    this.full = room.length < chunk.length;
-  }
-
-  digest(): string {
-    return this.#hash.digest("hex");
-  }
+interface Undone {
+  readonly bytes: number;
+  /** It yielded more than the limit. */
+  readonly full: boolean;
+  readonly broken: string | null;
 }
 
-/** Reads the last stage into the sink; answers what went wrong on the way. */
-async function run(stages: readonly [Readable, ...Transform[]], sink: Sink, signal: AbortSignal): Promise<string | null> {
-  const [source, ...decoders] = stages;
-  addAbortSignal(signal, source);
-  const last = decoders.reduce<Readable>((from, to) => {
-    from.on("error", (error) => to.destroy(error));
-    return from.pipe(to);
-  }, source);
+/** Undoes all codings but the innermost, each into memory: what lies between two of them is limited like the result. */
+async function undoOuter(
+  order: ContentOrder,
+  decoders: readonly MakeDecoder[],
+): Promise<Omit<Undone, "bytes"> & { body: Buffer }> {
+  const state = { body: order.body, full: false, broken: null as string | null };
+  for (const make of decoders) {
+    const chunks: Buffer[] = [];
+    const { full, broken } = await undo(make, state.body, order, (chunk) => chunks.push(chunk));
+    state.body = Buffer.concat(chunks);
+    state.full ||= full;
+    state.broken ??= broken;
+  }
+  return state;
+}
+
+/** Bytes given to a decoder at once: what it makes of them cannot be called off. */
+const SLICE_BYTES = 64 * 1024;
+
+function* slicesOf(body: Buffer): Generator<Buffer> {
+  for (let at = 0; at < body.length; at += SLICE_BYTES) yield body.subarray(at, at + SLICE_BYTES);
+}
+
+/** Undoes one coding, none where undefined, until the limit, the end or the signal. */
+async function undo(
+  make: MakeDecoder | undefined,
+  body: Buffer,
+  { max_bytes, signal }: ContentOrder,
+  take: (chunk: Buffer) => void,
+): Promise<Undone> {
+  const source: Readable = Readable.from(slicesOf(body));
+  const decoder = make?.(body);
+  const stages = decoder === undefined ? [source] : [source, decoder];
+  for (const stage of stages) addAbortSignal(signal, stage);
+  source.on("error", (error) => decoder?.destroy(error));
+  const decoded: Readable = decoder === undefined ? source : source.pipe(decoder);
+  let bytes = 0;
   try {
-    for await (const chunk of last as AsyncIterable<Buffer>) {
-      sink.take(chunk);
-      if (sink.full) break;
+    for await (const chunk of decoded as AsyncIterable<Buffer>) {
+      const room = chunk.subarray(0, max_bytes - bytes);
+      bytes += room.length;
+      take(room);
+      if (room.length < chunk.length) return { bytes, full: true, broken: null };
     }
-    return null;
+    return { bytes, full: false, broken: null };
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return { bytes, full: false, broken: error instanceof Error ? error.message : String(error) };
   } finally {
     for (const stage of stages) stage.destroy();
   }

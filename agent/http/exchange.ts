@@ -30,7 +30,7 @@ export interface Exchange {
   readonly written: number | null;
   /** First byte of the final response. */
   readonly first: number | null;
-  /** Last byte of its body. */
+  /** Last byte of its body; null also where the body was not read. */
   readonly last: number | null;
   readonly status: number | null;
   readonly version: string | null;
@@ -39,6 +39,8 @@ export interface Exchange {
   /** Body as received, transfer coding removed, at most `max_bytes`. */
   readonly body: Buffer;
   readonly truncated: boolean;
+  /** The body was not wanted: what came of it says nothing about its size or its time. */
+  readonly unread: boolean;
   /** The whole body came. */
   readonly complete: boolean;
   /** The server keeps the connection open for another request. */
@@ -117,15 +119,20 @@ export class Recorder {
   }
 
   fail(cause: Failure): void {
-    this.#end({ last: null, complete: false, truncated: false, reusable: false, failure: cause });
+    this.#end({ last: null, unread: false, complete: false, truncated: false, reusable: false, failure: cause });
   }
 
-  /** The response is complete, or as far as it was wanted. */
+  /** The response is complete, or its body as far as it is read. */
   finish(end: { complete: boolean; truncated?: boolean; reusable: boolean }): void {
-    this.#end({ last: performance.now(), truncated: false, failure: null, ...end });
+    this.#end({ last: performance.now(), unread: false, truncated: false, failure: null, ...end });
   }
 
-  #end(end: Pick<Exchange, "last" | "complete" | "truncated" | "reusable" | "failure">): void {
+  /** The head was all that was wanted. */
+  leave(): void {
+    this.#end({ last: null, unread: true, complete: false, truncated: false, reusable: false, failure: null });
+  }
+
+  #end(end: Pick<Exchange, "last" | "unread" | "complete" | "truncated" | "reusable" | "failure">): void {
     if (this.#settled) return;
     this.#settled = true;
     this.#settle({

@@ -1,7 +1,8 @@
 // What a response was expected to be, and what it was. Pure; no part of a body ever gets into a finding.
 import { type HttpParams, parseHeaderLine, parseJsonExpectation, statusFits } from "#contract/test-types/http";
+import { printable } from "../printable.ts";
 import type { ResponseHeaders } from "./exchange.ts";
-import { shown } from "./target.ts";
+import { quoted } from "./target.ts";
 
 export interface Finding {
   readonly what: "status" | "header" | "body" | "json";
@@ -45,8 +46,9 @@ function headerMisses(headers: ResponseHeaders, expected: string): string | null
   const values = wanted === undefined ? undefined : headers.get(wanted.name);
   if (wanted === undefined || values === undefined) return "no such header";
   if (values.some((value) => value.includes(wanted.value))) return null;
+  if (wanted.name === "location") return values.map(quoted).join(", ");
   // A cookie's value is a secret even here.
-  return wanted.name === "set-cookie" ? "another value" : `'${shown(values.join(", "))}'`;
+  return wanted.name === "set-cookie" ? "another value" : `'${printable(values.join(", "))}'`;
 }
 
 const unreadable = "a body whose coding is not known here";

@@ -1,6 +1,6 @@
 // What went wrong with a connection or an exchange, and whose doing it was. Pure.
 import type { ErrorCode, ErrorSource } from "#contract/result";
-import { shown } from "./target.ts";
+import { printable } from "../printable.ts";
 
 export interface Failure {
   readonly code: ErrorCode;
@@ -24,7 +24,7 @@ export const failure = (code: ErrorCode, source: ErrorSource, message: string, r
   code,
   source,
   message: message.slice(0, 1000),
-  raw: raw === null ? null : shown(raw).slice(0, 100),
+  raw: raw === null ? null : printable(raw).slice(0, 100),
 });
 
 /** Why an exchange failed once the connection stood. `answered` tells whether a response had begun. */
@@ -34,10 +34,10 @@ export function exchangeFailure(error: unknown, answered: boolean): Failure {
     return failure("too_large", "target", "the response's headers are larger than 32 KiB", code);
   }
   if (code.startsWith("HPE_")) {
-    return failure("bad_response", "target", `the answer is not HTTP/1.1 as it should be: ${shown(message)}`, code);
+    return failure("bad_response", "target", `the answer is not HTTP/1.1 as it should be: ${printable(message)}`, code);
   }
   if (code.startsWith("ERR_SSL"))
-    return failure("tls_failed", "target", `TLS failed during the request: ${shown(message)}`, code);
+    return failure("tls_failed", "target", `TLS failed during the request: ${printable(message)}`, code);
   if (code === "ECONNRESET" && syscall !== undefined) {
     return failure(
       "reset",
@@ -50,10 +50,10 @@ export function exchangeFailure(error: unknown, answered: boolean): Failure {
     const when = answered ? "before the response was complete" : "without an answer";
     return failure("bad_response", "target", `the connection was closed ${when}`, code);
   }
-  if (code.startsWith("ERR_HTTP2")) return failure("bad_response", "target", `HTTP/2 failed: ${shown(message)}`, code);
+  if (code.startsWith("ERR_HTTP2")) return failure("bad_response", "target", `HTTP/2 failed: ${printable(message)}`, code);
   if (code === "ETIMEDOUT") return failure("no_reply", "network", "the connection died: the network no longer delivers", code);
   if (code === "EHOSTUNREACH" || code === "ENETUNREACH") {
     return failure("unreachable", "network", `the network no longer reaches the server (${code})`, code);
   }
-  return failure("bad_response", "target", `the request failed: ${shown(message)}`, code);
+  return failure("bad_response", "target", `the request failed: ${printable(message)}`, code);
 }

@@ -130,7 +130,7 @@ export class Http1Connection implements HttpConnection {
       const headers = headersOf(response);
       recorder.head(status, response.httpVersion, headers, arrivals()?.first ?? performance.now());
       if (request.wantsBody(status, headers)) this.#read(sent, response, recorder);
-      else recorder.finish({ complete: false, reusable: false });
+      else recorder.leave();
     });
     // Stays until the end: an error after the exchange has settled has nothing left to say.
     sent.on("error", (error) => recorder.fail(exchangeFailure(error, recorder.answered)));

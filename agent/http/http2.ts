@@ -92,7 +92,7 @@ export class Http2Connection implements HttpConnection {
       const fields = headersOf(headers);
       const status = headers[":status"] ?? 0;
       recorder.head(status, "2", fields, performance.now());
-      if (!request.wantsBody(status, fields)) recorder.finish({ complete: false, reusable: false });
+      if (!request.wantsBody(status, fields)) recorder.leave();
     });
     stream.on("data", (chunk: Buffer) => {
       if (!recorder.settled && !recorder.body(chunk)) recorder.finish({ complete: false, truncated: true, reusable: false });

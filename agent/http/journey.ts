@@ -8,7 +8,7 @@ import { acceptEncoding } from "./content.ts";
 import { headerOf } from "./exchange.ts";
 import { type Failure, failure } from "./failure.ts";
 import type { Http2Module } from "./http2.ts";
-import { isRedirect, nextTarget, shown, type Target } from "./target.ts";
+import { isRedirect, nextTarget, quoted, type Target } from "./target.ts";
 import { type PhaseName, type Visit, type VisitOrder, visit } from "./visit.ts";
 
 export interface Journey {
@@ -75,15 +75,13 @@ function follow(
   });
   const from = visits.at(-1)?.target ?? order.target;
   if (visits.length > order.params.redirects) {
-    return refuse(`more than ${order.params.redirects} redirects; the next one leads to '${shown(location)}'`, [
-      "redirect_limit",
-    ]);
+    return refuse(`more than ${order.params.redirects} redirects; the next one leads to ${quoted(location)}`, ["redirect_limit"]);
   }
   const next = nextTarget(from, location);
   if (!next.ok) return refuse(next.message, [next.downgrade ? "https_downgrade" : "redirect_refused"]);
   const { target } = next;
   if (visits.some((earlier) => earlier.target.url === target.url)) {
-    return refuse(`the redirects go in a circle, back to ${target.url}`, ["redirect_loop"]);
+    return refuse(`the redirects go in a circle, back to ${target.label}`, ["redirect_loop"]);
   }
   const [mismatch] = familyMismatch(ipVersion(target.host), order.params.ip_version);
   if (mismatch !== undefined)

@@ -25,7 +25,7 @@ export async function measureReuse(journey: Journey, budget: Budget): Promise<Re
   if (!reuse || exchange.body.length > max_bytes / 2) return skipped;
   // The server closes the connection: that is the answer, and it costs no request.
   if (!exchange.reusable) return { reused: false, ttfb_ms: null, reason: "not_applicable" };
-  const start = clock.secured ?? clock.connected ?? clock.begun;
+  const start = clock.asked ?? clock.begun;
   const took = (exchange.last ?? start) - start;
   if (budget.left() < 2 * took + SPARE_MS) return skipped;
   const part = budget.part("reuse", budget.left(), SPARE_MS / 2);

@@ -1,5 +1,6 @@
 // A URL taken apart for a request, and where a redirect leads. Pure.
 import { checkUrl } from "#contract/destination";
+import { printable } from "../printable.ts";
 
 export interface Target {
   readonly scheme: "http" | "https";
@@ -12,6 +13,8 @@ export interface Target {
   readonly path: string;
   /** The whole URL without its fragment. */
   readonly url: string;
+  /** The URL as it may be kept and shown. */
+  readonly label: string;
 }
 
 export type TargetCheck = { ok: true; target: Target } | { ok: false; message: string };
@@ -19,7 +22,7 @@ export type TargetCheck = { ok: true; target: Target } | { ok: false; message: s
 /** Characters a path or query may hold as they are (RFC 3986 3.3, 3.4). */
 const PLAIN_PATH = /^[/?][A-Za-z0-9\-._~:/?@!$&'()*+,;=%[\]]*$/;
 
-/** A URL that passes the destination grammar, taken apart; its message otherwise. */
+/** A URL that passes the destination grammar, taken apart; its message otherwise. Whoever named it may see all of it. */
 export function targetOf(text: string): TargetCheck {
   const checked = checkUrl(text);
   if (!checked.ok) return checked;
@@ -29,7 +32,8 @@ export function targetOf(text: string): TargetCheck {
   const plain = PLAIN_PATH.test(written) ? written : `${parsed.pathname}${parsed.search}`;
   const path = plain.startsWith("/") ? plain : `/${plain}`;
   const authority = parsed.host;
-  return { ok: true, target: { scheme, host, port, authority, path, url: `${scheme}://${authority}${path}` } };
+  const url = `${scheme}://${authority}${path}`;
+  return { ok: true, target: { scheme, host, port, authority, path, url, label: url } };
 }
 
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
@@ -47,16 +51,26 @@ export function nextTarget(from: Target, location: string): Next {
   const absolute = /^[a-z][a-z0-9+.-]*:/i.test(location) ? location : undefined;
   const sameScheme = /^\/\//.test(location) ? `${from.scheme}:${location}` : undefined;
   const next = targetOf(absolute ?? sameScheme ?? relative(from, location) ?? "");
-  if (!next.ok) return refuse(`the redirect to '${shown(location)}' ${next.message}`);
+  if (!next.ok) return refuse(`the redirect to ${quoted(location)} ${next.message}`);
   if (from.scheme === "https" && next.target.scheme === "http") {
-    return refuse(`the redirect to '${shown(location)}' leaves https for http, which is not followed`, true);
+    return refuse(`the redirect to ${quoted(location)} leaves https for http, which is not followed`, true);
   }
-  return next;
+  return { ok: true, target: { ...next.target, label: withoutSecrets(next.target.url) } };
 }
 
 function relative(from: Target, location: string): string | undefined {
   return URL.canParse(location, from.url) ? new URL(location, from.url).href : undefined;
 }
 
-/** Text from the network, safe and short enough for a message. */
-export const shown = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 200);
+/**
+ * A URL or what passes for one, fit to be kept: the tokens and sessions that redirects carry are left out. Of its query and of
+ * path parameters only the names stay, of its user and fragment nothing.
+ */
+export function withoutSecrets(url: string): string {
+  const [, before = "", query] = /^([^?#]*)(\?[^#]*)?/.exec(url) ?? [];
+  const place = before.replace(/[/\\]{2}[^/\\]*@/, "//…@").replaceAll(/;([^=/;]*)=[^/;]*/g, ";$1=…");
+  return `${place}${query?.replaceAll(/([?&;])([^=&;]{0,40}=)?[^&;]*/g, "$1$2…") ?? ""}`;
+}
+
+/** A redirect's destination as a message quotes it. */
+export const quoted = (location: string): string => `'${withoutSecrets(printable(location, 4096)).slice(0, 200)}'`;

@@ -1,18 +1,17 @@
 // One URL visited on a connection of its own: name, TCP, TLS, request. Redirects are somebody else's business.
 import { isIP, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import type { DetailedPeerCertificate, SecureContext, TLSSocket } from "node:tls";
+import type { SecureContext } from "node:tls";
 import type { HeaderLine, HttpParams } from "#contract/test-types/http";
-import { type CertificateReading, readCertificate } from "../probes/certificate.ts";
 import { connectFailure, type Dialled, dial, type Endpoint, showEndpoint } from "../probes/endpoint.ts";
-import { contextFor, type Handshake, handshake } from "../probes/tls-handshake.ts";
+import { type Agreement, contextFor, type Handshake, handshake } from "../probes/tls-handshake.ts";
 import { certificateFailure, handshakeFailure } from "../probes/tls-verdict.ts";
 import { type Family, resolveHost, type Via } from "../resolve.ts";
 import { type Exchange, type HttpConnection, type HttpRequest, headerOf } from "./exchange.ts";
 import { type Failure, failure } from "./failure.ts";
 import { Http1Connection } from "./http1.ts";
 import { Http2Connection, type Http2Module } from "./http2.ts";
-import { isRedirect, shown, type Target } from "./target.ts";
+import { isRedirect, type Target } from "./target.ts";
 
 /** For a part that only the run's deadline ends, milliseconds: the longest a timer takes. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
@@ -23,17 +22,8 @@ export interface Clock {
   resolved: number | null;
   connected: number | null;
   secured: number | null;
-}
-
-export interface TlsFacts {
-  readonly version: string | null;
-  readonly cipher: string;
-  /** Protocol agreed on by ALPN; null when the server chose none. */
-  readonly alpn: string | null;
-  /** Why the certificate is not valid, by Node's code; null when it is. */
-  readonly error: string | null;
-  /** As Node gives it; read once the clocks have stopped, since that takes time. */
-  readonly certificate: DetailedPeerCertificate;
+  /** The request's start. What lies between it and the moment before, reading the certificate, is this host's own time. */
+  asked: number | null;
 }
 
 export interface Visit {
@@ -43,7 +33,7 @@ export interface Visit {
   family: Family | null;
   /** Where the address came from; null until there is one. */
   via: Via | null;
-  tls: TlsFacts | null;
+  tls: Agreement | null;
   connection: HttpConnection | null;
   exchange: Exchange | null;
   failure: Failure | null;
@@ -76,7 +66,7 @@ export async function visit(order: VisitOrder): Promise<Visit> {
   const context = order.target.scheme === "https" ? contextFor("TLSv1.2", "TLSv1.3") : null;
   const going: Visit = {
     target: order.target,
-    clock: { begun: performance.now(), resolved: null, connected: null, secured: null },
+    clock: { begun: performance.now(), resolved: null, connected: null, secured: null, asked: null },
     address: null,
     family: null,
     via: null,
@@ -105,7 +95,9 @@ async function travel(going: Visit, order: VisitOrder, context: SecureContext | 
     return secured.failure;
   }
   going.connection = connectionOf(order, going, secured.value);
-  going.exchange = await going.connection.exchange(requestOf(order), order.signal);
+  const request = requestOf(order);
+  going.clock.asked = performance.now();
+  going.exchange = await going.connection.exchange(request, order.signal);
   if (going.exchange.status !== null) order.passed("head", going);
   return going.exchange.failure;
 }
@@ -156,8 +148,8 @@ async function secure(
   const servername = isIP(target.host) === 0 ? target.host : undefined;
   const shaken = await handshake(raw, { host: target.host, servername, alpn: ALPN[params.http_version], context, signal });
   if (shaken.kind !== "done") return { ok: false, failure: handshakeProblem(shaken, endpoint, raw) };
-  going.clock.secured = performance.now();
-  going.tls = factsOf(shaken.socket);
+  going.clock.secured = shaken.at;
+  going.tls = shaken.agreed;
   order.passed("tls", going);
   const refused = unfit(going.tls, endpoint, params);
   return refused === null ? { ok: true, value: shaken.socket } : { ok: false, failure: refused };
@@ -173,31 +165,15 @@ function handshakeProblem(shaken: Exclude<Handshake, { kind: "done" }>, endpoint
 const noHttp2 = (endpoint: Endpoint, instead: string, code: string | null): Failure =>
   failure("bad_response", "target", `${showEndpoint(endpoint)} does not offer the HTTP version asked for; it ${instead}`, code);
 
-function factsOf(socket: TLSSocket): TlsFacts {
-  const given: unknown = socket.authorizationError;
-  return {
-    version: socket.getProtocol(),
-    cipher: socket.getCipher().standardName,
-    alpn: socket.alpnProtocol || null,
-    error: socket.authorized
-      ? null
-      : shown(given instanceof Error ? given.message : String(given ?? "UNSPECIFIED")).slice(0, 100),
-    certificate: socket.getPeerCertificate(true),
-  };
-}
-
 /** Why nothing is sent over this TLS connection, or null. */
-function unfit(tls: TlsFacts, endpoint: Endpoint, params: HttpParams): Failure | null {
-  if (tls.error !== null && !params.insecure) {
-    const { error } = certificateFailure(tls.error, endpoint.host, certificateOf(tls), Date.now());
-    return failure(error.code, error.source, `${error.message}; nothing was sent`, tls.error);
+function unfit(tls: Agreement, endpoint: Endpoint, params: HttpParams): Failure | null {
+  const { authorization_error: why, certificate } = tls;
+  if (why !== null && !params.insecure) {
+    const { error } = certificateFailure(why, endpoint.host, certificate, Date.now());
+    return failure(error.code, error.source, `${error.message}; nothing was sent`, why);
   }
   return params.http_version === "2" && tls.alpn !== "h2" ? noHttp2(endpoint, `chose ${tls.alpn ?? "no protocol"}`, null) : null;
 }
-
-/** The certificate the server showed, undefined when it showed none. */
-export const certificateOf = ({ certificate }: TlsFacts): CertificateReading | undefined =>
-  readCertificate({ getPeerCertificate: () => certificate });
 
 function connectionOf(order: VisitOrder, going: Visit, socket: Socket): HttpConnection {
   const second = going.tls === null ? order.params.http_version === "2" : going.tls.alpn === "h2";

@@ -1,7 +1,5 @@
 // DNS: asks resolvers directly and times them, without the caches of the operating system.
-import type { MetricName } from "#contract/metrics";
-import { metricsOf } from "#contract/metrics";
-import { type DnsParams, dnsQuestion, dnsResolvers } from "#contract/test-types/dns";
+import { type DnsParams, dnsQuestion } from "#contract/test-types/dns";
 import { askServer } from "../dns/ask.ts";
 import { type Codec, loadCodec, type Question } from "../dns/codec.ts";
 import { type Candidate, locate, planResolvers } from "../dns/resolvers.ts";
@@ -10,8 +8,6 @@ import { dnsMetrics, type SystemLookup } from "./dns-metrics.ts";
 import { detailOf, type Report, verdict } from "./dns-report.ts";
 import { answerRow, dnsView } from "./dns-view.ts";
 import { type Outcome, type Places, type Probe, type RunContext, unmeasured } from "./probe.ts";
-
-const DNS: readonly MetricName[] = metricsOf("dns");
 
 interface Run {
   readonly params: DnsParams;
@@ -68,7 +64,6 @@ function outcome(reports: readonly Report[], system: SystemLookup, { params, que
   const words = `${question.name} ${question.type}`;
   const { status, error } = verdict(reports, params, words);
   const sheet = dnsMetrics(reports, params, system);
-  sheet.fill(DNS, "not_applicable");
   const { metrics } = sheet;
   return {
     address: reports[0]?.address ?? null,
@@ -89,11 +84,15 @@ function outcome(reports: readonly Report[], system: SystemLookup, { params, que
   };
 }
 
-/** Each resolver has one socket at work at a time, nearly always. */
+/** Most sockets a run takes places for. */
+const SOCKETS_MAX = 16;
+
+/** Over UDP a socket for each query that may still wait when the next is sent; over the others one connection serves them all. */
 function places(params: DnsParams): Places {
-  const listed = dnsResolvers(params);
-  if (!listed.ok) return { sockets: 1 };
-  return { sockets: listed.resolvers.reduce((sum, each) => sum + (each.kind === "system" && each.all ? 2 : 1), 0) };
+  const { count, interval, tries, timeout } = params;
+  const overlapping = Math.max(1, Math.min(count, Math.ceil((tries * timeout) / interval)));
+  const sockets = planResolvers(params).reduce((sum, each) => sum + (each.transport === "udp" ? overlapping : 1), 0);
+  return { sockets: Math.min(SOCKETS_MAX, Math.max(1, sockets)) };
 }
 
 /** Queries to stated resolvers (RFC 1035, 7766, 7858, 8484; outcomes as RFC 2308, 6895, 8914). */

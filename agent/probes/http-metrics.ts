@@ -8,10 +8,11 @@ import type { Finding } from "../http/expect.ts";
 import type { Failure } from "../http/failure.ts";
 import type { Journey } from "../http/journey.ts";
 import type { Reuse } from "../http/reuse.ts";
-import { certificateOf, type Visit } from "../http/visit.ts";
+import type { Visit } from "../http/visit.ts";
+import { printable } from "../printable.ts";
 import { round3 } from "../statistics.ts";
-import { type CertificateReading, daysLeft, isoOf } from "./certificate.ts";
 import { MetricSheet } from "./probe.ts";
+import { setAgreement } from "./tls-metrics.ts";
 
 /** Longest text a metric holds. */
 const TEXT_MAX = 500;
@@ -26,21 +27,26 @@ export interface Phases {
   readonly ttfb: number | null;
   readonly download: number | null;
   readonly total: number | null;
+  /** From the start to the first byte. */
+  readonly head: number | null;
 }
 
 /** The moments of a visit as durations. */
 export function phasesOf({ clock, exchange }: Visit): Phases {
   const span = (from: number | null, to: number | null | undefined) =>
     from === null || to === null || to === undefined ? null : round3(Math.max(0, to - from));
-  const ready = clock.secured ?? clock.connected;
+  const { asked } = clock;
+  // The whole without this host's own time before the request, so that the phases are all there is.
+  const own = asked === null ? 0 : asked - (clock.secured ?? clock.connected ?? asked);
   return {
     dns: span(clock.begun, clock.resolved),
     tcp: span(clock.resolved ?? clock.begun, clock.connected),
     tls: span(clock.connected, clock.secured),
-    request: span(ready, exchange?.written),
-    ttfb: span(ready, exchange?.first),
+    request: span(asked, exchange?.written),
+    ttfb: span(asked, exchange?.first),
     download: span(exchange?.first ?? null, exchange?.last),
-    total: span(clock.begun, exchange?.last),
+    total: span(clock.begun + own, exchange?.last),
+    head: span(clock.begun + own, exchange?.first),
   };
 }
 
@@ -81,11 +87,8 @@ export function reasonOf(cause: Failure | null): Reason {
 
 /** Text from the network as a metric: printable and not too long. */
 function word(values: readonly string[] | undefined): string | undefined {
-  const text = values
-    ?.join(", ")
-    .replaceAll(/[^\x20-\x7e]/g, "?")
-    .trim();
-  return text === undefined || text === "" ? undefined : text.slice(0, TEXT_MAX);
+  const text = printable(values?.join(", ").trim() ?? "", TEXT_MAX);
+  return text === "" ? undefined : text;
 }
 
 /** What there is to say once a run has ended. */
@@ -110,7 +113,7 @@ export function httpMetrics(told: Told): MetricSheet {
   sheet.set("http_reused", told.reuse?.reused, told.reuse?.reason ?? reason);
   sheet.set("http_reuse_ttfb_ms", told.reuse?.ttfb_ms, told.reuse?.reason ?? reason);
   sheet.set("http_ipv", journey.last.family, reason);
-  sheet.set("http_final_url", journey.last.target.url.slice(0, TEXT_MAX), reason);
+  sheet.set("http_final_url", journey.last.target.label.slice(0, TEXT_MAX), reason);
   sheet.set("http_redirects", journey.visits.length - 1, reason);
   sheet.set("http_redirects_ms", redirectsMs(journey), "not_applicable");
   sheet.set("http_error", cause === null ? undefined : (cause.raw ?? cause.code), "not_applicable");
@@ -141,7 +144,7 @@ function setResponse(sheet: MetricSheet, { last }: Journey, reason: Reason): voi
   sheet.set("http_content_type", word(headers.get("content-type")), absent);
   sheet.set(
     "http_content_encoding",
-    answered ? codingsOf(headers.get("content-encoding")).join(", ").slice(0, TEXT_MAX) || "identity" : undefined,
+    answered ? (word(codingsOf(headers.get("content-encoding"))) ?? "identity") : undefined,
     absent,
   );
   sheet.set("http_server_timing", word(headers.get("server-timing")), absent);
@@ -150,9 +153,9 @@ function setResponse(sheet: MetricSheet, { last }: Journey, reason: Reason): voi
 
 function setBody(sheet: MetricSheet, { journey, content }: Told, reason: Reason): void {
   const { exchange } = journey.last;
-  const began = exchange !== null && exchange.first !== null;
+  const read = exchange !== null && exchange.first !== null && !exchange.unread;
   const unknown: Reason = content?.unknown === null ? reason : "unsupported";
-  sheet.set("http_bytes_wire", began ? exchange.body.length : undefined, reason);
+  sheet.set("http_bytes_wire", read ? exchange.body.length : undefined, reason);
   sheet.set("http_bytes_decoded", content?.decoded, content === null ? reason : unknown);
   sheet.set("http_truncated", content?.truncated, reason);
   sheet.set("http_body_sha256", content?.sha256, content === null ? reason : unknown);
@@ -178,27 +181,7 @@ function setTls(sheet: MetricSheet, { target, tls }: Visit, reason: Reason): voi
     sheet.fill(names, target.scheme === "http" ? "not_applicable" : reason);
     return;
   }
-  sheet.set("tls_version", tls.version, "unsupported");
-  sheet.set("tls_cipher", tls.cipher, "unsupported");
-  sheet.set("tls_alpn", tls.alpn, "not_applicable");
-  sheet.set("tls_authorized", tls.error === null, "unsupported");
-  sheet.set("tls_error", tls.error, "not_applicable");
-  setCertificate(sheet, certificateOf(tls));
-  sheet.fill(names, "not_applicable");
-}
-
-function setCertificate(sheet: MetricSheet, certificate: CertificateReading | undefined): void {
-  if (certificate === undefined) return;
-  const { not_after, sans } = certificate;
-  sheet.set("cert_days_left", not_after === null ? undefined : daysLeft(not_after, Date.now()), "unsupported");
-  sheet.set("cert_not_after", isoOf(not_after), "unsupported");
-  sheet.set("cert_issuer", certificate.issuer, "not_applicable");
-  sheet.set("cert_subject_cn", certificate.subject_cn, "not_applicable");
-  sheet.set("cert_sans", sans.length === 0 ? undefined : sans.join(", ").slice(0, TEXT_MAX), "not_applicable");
-  sheet.set("cert_fingerprint_sha256", certificate.fingerprint_sha256, "unsupported");
-  sheet.set("cert_key_bits", certificate.key_bits, "unsupported");
-  sheet.set("cert_key_type", certificate.key_type, "unsupported");
-  sheet.set("cert_chain_len", certificate.chain_len, "unsupported");
+  setAgreement(sheet, tls, Date.now());
 }
 
 /** What of a run is no scalar. */
@@ -208,21 +191,23 @@ export function httpDetail(told: Told): Record<string, unknown> {
   const cache: CacheReading | undefined = last.exchange === null ? undefined : cacheReading(last.exchange.headers);
   const age = last.exchange === null ? undefined : headerOf(last.exchange.headers, "age");
   return {
-    final_url: last.target.url,
+    final_url: last.target.label,
     port: last.target.port,
     resolved_by: last.via,
     ...(last.exchange !== null && last.exchange.interim > 0 ? { interim_responses: last.exchange.interim } : {}),
     ...(visits.length > 1 ? { redirects: visits.slice(0, -1).map(redirectDetail) } : {}),
-    ...(cache === undefined ? {} : { cache: { header: cache.header, said: cache.said, age: age?.slice(0, 20) ?? null } }),
+    ...(cache === undefined
+      ? {}
+      : { cache: { header: cache.header, said: cache.said, age: age === undefined ? null : printable(age, 20) } }),
     ...(findings.length > 0 ? { assertions: findings } : {}),
   };
 }
 
 function redirectDetail(visit: Visit): Record<string, unknown> {
-  const { dns, tcp, tls, ttfb, total } = phasesOf(visit);
+  const { dns, tcp, tls, ttfb, head } = phasesOf(visit);
   const version = visit.exchange?.version ?? null;
   return {
-    url: visit.target.url.slice(0, 1000),
+    url: visit.target.label.slice(0, 1000),
     status: visit.exchange?.status ?? null,
     version,
     address: visit.address,
@@ -230,6 +215,7 @@ function redirectDetail(visit: Visit): Record<string, unknown> {
     tcp_ms: tcp,
     tls_ms: tls,
     ttfb_ms: ttfb,
-    total_ms: total,
+    // Its body is not read.
+    total_ms: head,
   };
 }

@@ -30,8 +30,9 @@ export function passedRow(phase: PhaseName, visit: Visit): Row {
     case "tcp":
       return phaseRow("TCP", phases.tcp, `${visit.address ?? "–"} port ${target.port}`);
     case "tls": {
-      const valid = tls?.error === null;
-      const remark = `${tls?.version ?? "TLS"}, ${tls?.alpn ?? "no ALPN"}, ${valid ? "certificate valid" : (tls?.error ?? "certificate not valid")}`;
+      const error = tls?.authorization_error ?? null;
+      const valid = tls !== null && error === null;
+      const remark = `${tls?.version ?? "TLS"}, ${tls?.alpn ?? "no ALPN"}, ${valid ? "certificate valid" : (error ?? "certificate not valid")}`;
       return phaseRow("TLS", phases.tls, remark, valid ? "plain" : "bad");
     }
     case "head": {
@@ -39,7 +40,7 @@ export function passedRow(phase: PhaseName, visit: Visit): Row {
       return phaseRow(
         "first byte",
         phases.ttfb,
-        `HTTP/${exchange?.version ?? "?"} ${status} ${target.url.slice(0, 60)}`,
+        `HTTP/${exchange?.version ?? "?"} ${status} ${target.label.slice(0, 60)}`,
         statusTone(status),
       );
     }

@@ -142,7 +142,7 @@ function outcome(told: Told, stopped: boolean): Outcome {
     ...journey.flags,
     ...(content?.truncated === true ? ["body_capped"] : []),
     ...(typeof content?.unknown === "string" ? ["encoding_unknown"] : []),
-    ...(typeof journey.last.tls?.error === "string" ? ["certificate_invalid"] : []),
+    ...(typeof journey.last.tls?.authorization_error === "string" ? ["certificate_invalid"] : []),
   ];
   const error =
     stopped && told.failure !== null ? failure("aborted", "agent", "the run was stopped before its end") : told.failure;

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { type CipherNameAndProtocol, connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { TlsVersion } from "#contract/test-types/tls";
+import { printable } from "../printable.ts";
 import { type CertificateReading, readCertificate } from "./certificate.ts";
 import { hangUp } from "./endpoint.ts";
 
@@ -32,10 +33,17 @@ export interface Agreement {
 }
 
 export type Handshake =
-  /** ClientHello to the end of the handshake, ms. */
-  | { readonly kind: "done"; readonly ms: number; readonly agreed: Agreement; readonly socket: TLSSocket; close(): void }
-  /** `reset`: the peer reset the connection. `code` is Node's. */
-  | { readonly kind: "error"; readonly code: string; readonly reset: boolean; readonly ms: number }
+  /** ClientHello to the end of the handshake, ms; `at` is that moment of the monotonic clock. What was agreed on is read after it. */
+  | {
+      readonly kind: "done";
+      readonly ms: number;
+      readonly at: number;
+      readonly agreed: Agreement;
+      readonly socket: TLSSocket;
+      close(): void;
+    }
+  /** `reset`: the peer reset the connection. `alert`: it sent one (RFC 8446 6). `code` is Node's. */
+  | { readonly kind: "error"; readonly code: string; readonly reset: boolean; readonly alert: boolean; readonly ms: number }
   | { readonly kind: "over"; readonly ms: number };
 
 /** Trust store and versions, made before the clock runs. Versions before 1.2 need ciphers OpenSSL keeps behind level 0. */
@@ -71,16 +79,17 @@ export function handshake(raw: Socket, order: HandshakeOrder): Promise<Handshake
       stapled = response !== null && response.length > 0;
     });
     socket.once("secureConnect", () => {
-      const took = ms();
-      settle({ kind: "done", ms: took, agreed: read(socket, stapled), socket, close: () => leave(socket, raw) });
+      const at = performance.now();
+      settle({ kind: "done", ms: at - started, at, agreed: read(socket, stapled), socket, close: () => leave(socket, raw) });
     });
     // Errors after the handshake concern nobody: the result stands, and the caller closes.
     socket.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? "UNKNOWN";
       const reset = code === "ECONNRESET" && error.syscall === "read";
-      settle({ kind: "error", code, reset, ms: ms() });
+      // Several alerts' codes do not say what they are; OpenSSL's message does.
+      settle({ kind: "error", code, reset, alert: /SSL alert number \d/.test(error.message), ms: ms() });
     });
-    socket.once("close", () => settle({ kind: "error", code: "ECONNRESET", reset: false, ms: ms() }));
+    socket.once("close", () => settle({ kind: "error", code: "ECONNRESET", reset: false, alert: false, ms: ms() }));
     signal.addEventListener("abort", over, { once: true });
   });
 }
@@ -100,7 +109,7 @@ function read(socket: TLSSocket, ocsp_stapled: boolean): Agreement {
     version: socket.getProtocol(),
     cipher: cipher?.standardName ?? null,
     cipher_openssl: cipher?.name ?? null,
-    alpn: socket.alpnProtocol || null,
+    alpn: socket.alpnProtocol ? printable(socket.alpnProtocol) : null,
     resumed: socket.isSessionReused(),
     authorized: socket.authorized,
     authorization_error: authorizationError(socket),
@@ -113,8 +122,8 @@ function read(socket: TLSSocket, ocsp_stapled: boolean): Agreement {
 function authorizationError(socket: TLSSocket): string | null {
   if (socket.authorized) return null;
   const error: unknown = socket.authorizationError;
-  if (error instanceof Error) return (error as NodeJS.ErrnoException).code ?? error.message.slice(0, 100);
-  return typeof error === "string" ? error.slice(0, 100) : "UNSPECIFIED";
+  if (error instanceof Error) return (error as NodeJS.ErrnoException).code ?? printable(error.message, 100);
+  return typeof error === "string" ? printable(error, 100) : "UNSPECIFIED";
 }
 
 /**

@@ -1,5 +1,6 @@
 // From one handshake to the metrics of a tls run. Pure.
 import { metricsOf, type Reason } from "#contract/metrics";
+import { HTTP_TLS_METRICS } from "#contract/test-types/http";
 import { TLS_VERSIONS } from "#contract/test-types/tls";
 import { round3 } from "../statistics.ts";
 import { type CertificateReading, daysLeft, isoOf } from "./certificate.ts";
@@ -22,7 +23,7 @@ export interface TlsReading {
   readonly absent: Reason;
 }
 
-const CERTIFICATE = metricsOf("tls").filter((name) => name.startsWith("cert_"));
+const CERTIFICATE = HTTP_TLS_METRICS.filter((name) => name.startsWith("cert_"));
 /** Longest text a metric may be. */
 const TEXT_MOST = 500;
 
@@ -34,29 +35,29 @@ export function tlsMetrics(reading: TlsReading): MetricSheet {
   if (handshake?.kind === "error") sheet.set("tls_error", handshake.code, absent);
   if (handshake?.kind === "done") {
     sheet.set("tls_handshake_ms", round3(handshake.ms), absent);
-    setAgreement(sheet, handshake.agreed);
-    setCertificate(sheet, handshake.agreed.certificate, reading);
+    const { agreed } = handshake;
+    setAgreement(sheet, agreed, reading.now);
+    sheet.set("tls_resumed", agreed.resumed, "unsupported");
+    sheet.set("tls_ocsp_stapled", agreed.ocsp_stapled, "unsupported");
+    setChange(sheet, agreed.certificate, reading);
   }
   setVersions(sheet, reading);
   sheet.fill(metricsOf("tls"), absent);
   return sheet;
 }
 
-function setAgreement(sheet: MetricSheet, agreed: Agreement): void {
+/** What the handshake agreed on and the certificate, for every probe that speaks TLS. `now` is epoch ms. */
+export function setAgreement(sheet: MetricSheet, agreed: Agreement, now: number): void {
   sheet.set("tls_version", agreed.version, "unsupported");
   sheet.set("tls_cipher", agreed.cipher, "unsupported");
   sheet.set("tls_alpn", agreed.alpn, "not_applicable");
-  sheet.set("tls_resumed", agreed.resumed, "unsupported");
   sheet.set("tls_authorized", agreed.authorized, "unsupported");
   sheet.set("tls_error", agreed.authorization_error, "not_applicable");
-  sheet.set("tls_ocsp_stapled", agreed.ocsp_stapled, "unsupported");
+  if (agreed.certificate === undefined) sheet.fill(CERTIFICATE, "not_applicable");
+  else setCertificate(sheet, agreed.certificate, now);
 }
 
-function setCertificate(sheet: MetricSheet, certificate: CertificateReading | undefined, { before, now }: TlsReading): void {
-  if (certificate === undefined) {
-    sheet.fill(CERTIFICATE, "not_applicable");
-    return;
-  }
+function setCertificate(sheet: MetricSheet, certificate: CertificateReading, now: number): void {
   const { not_after, sans, fingerprint_sha256 } = certificate;
   sheet.set("cert_days_left", not_after === null ? null : daysLeft(not_after, now), "unsupported");
   sheet.set("cert_not_after", isoOf(not_after), "unsupported");
@@ -67,7 +68,11 @@ function setCertificate(sheet: MetricSheet, certificate: CertificateReading | un
   sheet.set("cert_key_bits", certificate.key_bits, "unsupported");
   sheet.set("cert_key_type", certificate.key_type, "unsupported");
   sheet.set("cert_chain_len", certificate.chain_len, "unsupported");
-  sheet.set("cert_changed", before === undefined ? null : before !== fingerprint_sha256, "too_few_samples");
+}
+
+function setChange(sheet: MetricSheet, certificate: CertificateReading | undefined, { before }: TlsReading): void {
+  const changed = before === undefined ? null : before !== certificate?.fingerprint_sha256;
+  sheet.set("cert_changed", changed, certificate === undefined ? "not_applicable" : "too_few_samples");
 }
 
 function setVersions(sheet: MetricSheet, { versions, check_versions, handshake, absent }: TlsReading): void {
@@ -77,7 +82,7 @@ function setVersions(sheet: MetricSheet, { versions, check_versions, handshake, 
     return;
   }
   // A list with a gap in it would read as a refusal.
-  const known = TLS_VERSIONS.every((version) => versions[version] !== "unknown");
-  const accepted = TLS_VERSIONS.filter((version) => versions[version] === "accepted");
-  sheet.set("tls_versions", known ? accepted.join(", ") || "none" : null, "timeout");
+  const known = TLS_VERSIONS.every((version) => versions.answers[version] !== "unknown");
+  const accepted = TLS_VERSIONS.filter((version) => versions.answers[version] === "accepted");
+  sheet.set("tls_versions", known ? accepted.join(", ") || "none" : null, versions.absent);
 }

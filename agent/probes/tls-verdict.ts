@@ -5,18 +5,19 @@ import type { Endpoint, Failure } from "./endpoint.ts";
 import { showEndpoint } from "./endpoint.ts";
 import type { Handshake } from "./tls-handshake.ts";
 
-/** Why a certificate is not accepted, by the code Node and OpenSSL give. */
+/** A certificate that is not accepted, by the code Node and OpenSSL give. */
 export function certificateFailure(
   code: string,
   host: string,
   certificate: CertificateReading | undefined,
   now: number,
 ): Failure {
-  const message = `the certificate is not valid for ${host}: ${explain(code, host, certificate, now)} (${code})`;
+  const message = `the certificate is not valid for ${host}: ${explainCertificate(code, host, certificate, now)} (${code})`;
   return { error: { code: "certificate", source: "target", message: message.slice(0, 1000) }, reason: "not_applicable" };
 }
 
-function explain(code: string, host: string, certificate: CertificateReading | undefined, now: number): string {
+/** What a code means for this certificate and what to do about it. Its names are free of control characters. */
+export function explainCertificate(code: string, host: string, certificate: CertificateReading | undefined, now: number): string {
   const until = isoOf(certificate?.not_after ?? null)?.slice(0, 10) ?? "an unknown day";
   switch (code) {
     case "CERT_HAS_EXPIRED": {

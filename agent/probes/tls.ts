@@ -3,7 +3,7 @@ import { isIP, type Socket } from "node:net";
 import { alpnProtocols, TLS_VERSIONS, type TlsParams } from "#contract/test-types/tls";
 import type { Part } from "../budget.ts";
 import { LastSeen } from "./certificate-memory.ts";
-import { connectFailure, type Dialled, dial, type Endpoint, type Failure, findEndpoint, warmUp } from "./endpoint.ts";
+import { connectFailure, type Dialled, dial, type Endpoint, type Failure, findEndpoint, STOPPED, warmUp } from "./endpoint.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 import { silenceOf, watchSilence } from "./tcp-silence.ts";
 import { contextFor, type Handshake, handshake, partFrom } from "./tls-handshake.ts";
@@ -20,6 +20,7 @@ const lastSeen = new LastSeen();
 
 async function run(destination: string, params: TlsParams, context: RunContext): Promise<Outcome> {
   const found = await findEndpoint(destination, params, context.budget.signal);
+  if (context.budget.stopped) return unmeasured("tls", STOPPED.error, STOPPED.reason);
   if (!found.ok) return unmeasured("tls", found.error, found.reason, { detail: { resolve_ms: found.resolve_ms } });
   const { endpoint } = found;
   const host = params.servername ?? endpoint.host;
@@ -97,7 +98,7 @@ function report(
     const { sans, sans_count, chain } = certificate;
     Object.assign(detail, { names_host: certificate.names(host), sans, sans_count, chain });
   }
-  if (found.versions !== undefined) detail.versions = found.versions;
+  if (found.versions !== undefined) detail.versions = found.versions.answers;
   return {
     address: endpoint.address,
     status: failure === undefined ? "ok" : "failed",

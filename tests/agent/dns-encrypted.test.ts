@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSecureServer, type ServerHttp2Session } from "node:http2";
 import { createServer as createHttps } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { createServer as createTls, getCACertificates, setDefaultCACertificates } from "node:tls";
 import packet from "dns-packet";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
@@ -135,6 +135,49 @@ describe.skipIf(authority === undefined)("with an authority of our own (needs op
     expect(heard).toBe(0);
   });
 
+  test("TLS: the name in a certificate cannot act on a terminal", async () => {
+    const result = await probe({ resolver: await dot(authority?.rude), transport: "tls", servername: "dns.test" });
+    failedWith(result, "certificate");
+    expect(result.error?.message).toContain("evil");
+    expect(JSON.stringify([result.error, result.detail])).not.toMatch(/[\u007f-\u009f]|\\u001b/);
+  });
+
+  /** Holds back what goes to a server for a while, as a slow handshake would. */
+  const slowly = async (server: string, delay_ms: number): Promise<string> => {
+    const [, port = ""] = server.split(":");
+    const { address } = await listener((socket) => {
+      const onward = connect(Number(port), "127.0.0.1");
+      onward.on("error", () => socket.destroy());
+      socket.on("close", () => onward.destroy());
+      onward.pipe(socket);
+      setTimeout(() => socket.pipe(onward), delay_ms);
+    });
+    return address;
+  };
+
+  test.each(["tls", "https"])(
+    "%s: a connection that several queries wait for has the time of the last one",
+    async (transport) => {
+      const server = transport === "tls" ? await dot() : new URL(await http2()).host;
+      // The first query, at 0 s, is out of time at 0.6 s; the second waits from 0.4 s until 1 s.
+      const resolver = await slowly(server, 750);
+      const result = await probe({ resolver, transport, count: 2, interval: 0.4, timeout: 0.6 });
+      expect(result).toMatchObject({ status: "partial", metrics: { dns_sent: 2, dns_received: 1, dns_answers: 1 } });
+      expect(result.error).toMatchObject({ code: "dns_timeout", source: "resolver" });
+      expect(result.error?.message).toContain("TLS handshake");
+      expect(Number(result.metrics.dns_connect_ms)).toBeGreaterThan(700);
+      expect(Number(result.metrics.dns_query_ms)).toBeLessThan(200);
+    },
+  );
+
+  test("TLS: whoever waits in vain waits no longer than a try", async () => {
+    const mute = await listener(() => undefined);
+    const result = await probe({ resolver: mute.address, transport: "tls", count: 3, interval: 0.1, timeout: 0.4 });
+    failedWith(result, "dns_timeout");
+    expect(reportOf(result)?.outcomes).toEqual({ TIMEOUT: 3 });
+    expect(result.duration_ms).toBeLessThan(680);
+  });
+
   test("TLS: a server that speaks none, and one that says nothing", async () => {
     const plain = await listener((socket) => socket.on("data", () => socket.write("220 mail.example ESMTP\r\n")));
     failedWith(await probe({ resolver: plain.address, transport: "tls" }), "tls_failed");
@@ -248,6 +291,27 @@ describe.skipIf(authority === undefined)("with an authority of our own (needs op
     expect(result.status).toBe("failed");
     expect(["reset", "bad_response"]).toContain(result.error?.code);
     expect(result.duration_ms).toBeLessThan(560);
+  });
+
+  test("HTTPS: a resolver is named by its host; its path and query may be somebody's token", async () => {
+    const paths: string[] = [];
+    const url = await http1((request, reply) => {
+      paths.push(request.url ?? "");
+      answering(request, reply);
+    });
+    const { host } = new URL(url);
+    const personal = `https://${host}/token-${"k".repeat(600)}?key=token`;
+    const result = await probe({ resolver: `${personal},${url}` });
+    expect(result.status).toBe("ok");
+    expect(new Set(paths)).toEqual(new Set([personal.slice(`https://${host}`.length), "/dns-query"]));
+    const labels = (result.detail.resolvers as ResolverDetail[]).map(({ server }) => server);
+    expect(labels).toEqual([expect.stringMatching(/^https:\/\/127\.0\.0\.1:\d+\/…[0-9a-f]{6}$/), url]);
+    expect(result.metrics.dns_server).toBe(labels[0]);
+    expect(labels).toContain(result.metrics.dns_fastest_resolver);
+    expect(JSON.stringify([result.metrics, result.detail])).not.toContain("token");
+    // Profiles of one provider are several resolvers.
+    const two = await probe({ resolver: `https://${host}/a,https://${host}/b` });
+    expect(new Set((two.detail.resolvers as ResolverDetail[]).map(({ server }) => server)).size).toBe(2);
   });
 
   test("HTTPS: what is no HTTP at all", async () => {

@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { metricsOf } from "#contract/metrics";
 import type { Measurement } from "#contract/result";
-import { reverseName } from "#contract/test-types/dns";
+import { dns, reverseName } from "#contract/test-types/dns";
 import { checkTest, testType } from "#contract/test-types/index";
 import { readParameters } from "../../agent/cli-probe.ts";
 import { vetoOf } from "../../agent/consent.ts";
@@ -362,6 +362,19 @@ describe("several resolvers", () => {
     const swapped = await probe("host.example", { resolver: `${dead.address},${good.address}`, timeout: 0.3 });
     expect(swapped).toMatchObject({ status: "failed", metrics: { dns_rcode: "TIMEOUT", dns_query_ms: null } });
   });
+});
+
+test.each([
+  ["one query", { resolver: "192.0.2.1" }, 1],
+  ["queries that can overlap", { resolver: "192.0.2.1", count: 4, interval: 1, timeout: 2 }, 2],
+  ["queries that are over before the next", { resolver: "192.0.2.1", count: 4, interval: 3, timeout: 2 }, 1],
+  ["second tries", { resolver: "192.0.2.1", count: 4, interval: 3, timeout: 2, tries: 2 }, 2],
+  ["several resolvers", { resolver: "192.0.2.1,192.0.2.2,192.0.2.3", count: 3, interval: 0.5, timeout: 2 }, 9],
+  ["more than a host has places", { resolver: "192.0.2.1,192.0.2.2", count: 20, interval: 0.1, timeout: 2 }, 16],
+  ["one connection for all queries", { resolver: "192.0.2.1", transport: "tls", count: 20, interval: 0.1, timeout: 2 }, 1],
+  ["both at once", { resolver: "192.0.2.1,https://192.0.2.2/dns-query", count: 3, interval: 0.5, timeout: 2 }, 4],
+])("takes places for the sockets it opens at once: %s", (_name, params, sockets) => {
+  expect(PROBES.dns.places(dns.params.parse(params))).toEqual({ sockets });
 });
 
 describe("a resolver given by name", () => {

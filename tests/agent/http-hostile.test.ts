@@ -5,6 +5,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Measurement } from "#contract/result";
 import { TEST_TYPES } from "#contract/test-types/index";
+import { decodeContent } from "../../agent/http/content.ts";
 import { runTest } from "../../agent/runner.ts";
 import { cli, run } from "./helpers/cli.ts";
 import { every, http, probe, raw } from "./helpers/web-server.ts";
@@ -171,6 +172,49 @@ describe("bodies", () => {
     expect(result.flags).toContain("body_capped");
   });
 
+  /** Processor time this process spends while it should have nothing to do, ms. */
+  async function idleWork(ms: number): Promise<number> {
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  }
+
+  test("a bomb within a bomb, whose inner layer never yields a byte, is cut between the layers", async () => {
+    // Members without content, one behind the other (RFC 1952 2.2): gigabytes of work for nothing.
+    const member = gzipSync("");
+    const layer = gzipSync(Buffer.alloc(member.length << 20, member), { level: 1 });
+    const bomb = Buffer.concat(Array.from({ length: 8 }, () => layer));
+    const { port } = await raw((socket) => {
+      socket.write(`${OK}content-encoding: gzip, gzip\r\ncontent-length: ${bomb.length}\r\n\r\n`);
+      socket.write(bomb);
+    });
+    const result = await probe(`http://127.0.0.1:${port}/`, { timeout: 2, reuse: false });
+    expect(result).toMatchObject({ status: "ok", flags: ["body_capped"] });
+    expect(result.metrics).toMatchObject({ http_bytes_decoded: 0, http_truncated: true, http_body_sha256: null });
+    expect(result.duration_ms).toBeLessThan(1000);
+    expect(await idleWork(300)).toBeLessThan(150);
+  });
+
+  test("decoding ends with its time, on every layer, and does not go on unseen", async () => {
+    const layer = gzipSync(Buffer.alloc(32 << 20), { level: 1 });
+    const body = Buffer.concat(Array.from({ length: 400 }, () => layer));
+    const start = performance.now();
+    const content = await decodeContent({
+      body,
+      codings: ["gzip"],
+      max_bytes: Number.MAX_SAFE_INTEGER,
+      cut: true,
+      keep: false,
+      signal: AbortSignal.timeout(400),
+    });
+    const took = performance.now() - start;
+    expect(took).toBeGreaterThan(360);
+    expect(took).toBeLessThan(440);
+    expect(content).toMatchObject({ sha256: null, broken: expect.any(String) as string });
+    expect(await idleWork(300)).toBeLessThan(150);
+  });
+
   test("compressed rubbish, and compression cut short", async () => {
     const whole = gzipSync("the quick brown fox".repeat(100));
     for (const body of [Buffer.from("this is not gzip"), whole.subarray(0, whole.length - 12)]) {
@@ -244,6 +288,21 @@ describe("heads", () => {
     expect(String(result.metrics.http_server_timing)).toHaveLength(500);
     expect(result.metrics.http_content_type).toMatch(/^[\x20-\x7e]+$/);
     sound(result);
+  });
+
+  test("no header reaches a terminal or a page with control characters", async () => {
+    const strange = ["content-encoding: x\x9b31m,\x9by", "age: \x9b2J", "x-cache: HIT \x9b2J", "server-timing: a\x85b"].join(
+      "\r\n",
+    );
+    const { port } = await raw((socket) => {
+      socket.write(Buffer.from(`${OK}${strange}\r\ncontent-length: 2\r\n\r\nok`, "latin1"));
+    });
+    const result = await probe(`http://127.0.0.1:${port}/`);
+    expect(result).toMatchObject({
+      metrics: { http_content_encoding: "x?31m, ?y", http_cache_status: "hit" },
+      detail: { cache: { age: "?2J", said: "HIT ?2J" } },
+    });
+    expect(JSON.stringify([result.metrics, result.detail, result.error])).not.toMatch(/\p{Cc}/u);
   });
 
   test("a response cut at any byte is never taken for a whole one", async () => {

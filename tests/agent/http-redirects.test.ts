@@ -34,7 +34,7 @@ describe("redirects that are followed", () => {
     expect(result.metrics).toMatchObject({
       http_status: 200,
       http_redirects: 2,
-      http_final_url: `http://127.0.0.1:${port}/end?a=1&b=%2F`,
+      http_final_url: `http://127.0.0.1:${port}/end?a=…&b=…`,
       http_bytes_wire: 3,
     });
     expect(result.metrics.http_redirects_ms).toBeGreaterThan(235);
@@ -111,9 +111,13 @@ describe("redirects that are not followed fail the run, with what was measured u
       status: "failed",
       error: { code: "bad_response", source: "target" },
       flags: ["redirect_refused"],
-      metrics: { http_status: 302, http_redirects: 0, http_total_ms: expect.any(Number) as number, http_reused: null },
+      // The redirect's own body was not read: its size and the time of its end are not known.
+      metrics: { http_status: 302, http_redirects: 0, http_bytes_wire: null, http_download_ms: null, http_total_ms: null },
+      reasons: { http_bytes_wire: "not_applicable", http_download_ms: "not_applicable", http_total_ms: "not_applicable" },
     });
     expect(result.error?.message).toContain("redirect");
+    expect(result.metrics.http_ttfb_ms).toBeGreaterThan(0);
+    expect(JSON.stringify(result)).not.toContain("secret");
     expect(seen).toHaveLength(1);
     for (const name of TEST_TYPES.http.metrics)
       expect(result.metrics[name] === null, name).toBe(result.reasons[name] !== undefined);
@@ -123,6 +127,7 @@ describe("redirects that are not followed fail the run, with what was measured u
     const { port, seen } = await sender((path) => (path === "/a" ? "/b" : "/a"));
     const result = await probe(`http://127.0.0.1:${port}/a`);
     expect(result).toMatchObject({ status: "failed", error: { code: "bad_response" }, flags: ["redirect_loop"] });
+    expect(result.metrics).toMatchObject({ http_bytes_wire: null, http_total_ms: null });
     expect(seen).toHaveLength(2);
   });
 
@@ -133,7 +138,7 @@ describe("redirects that are not followed fail the run, with what was measured u
       status: "failed",
       error: { code: "bad_response" },
       flags: ["redirect_limit"],
-      metrics: { http_redirects: 3 },
+      metrics: { http_redirects: 3, http_bytes_wire: null, http_download_ms: null, http_total_ms: null },
     });
     expect(seen).toHaveLength(4);
     expect(result.detail.redirects).toHaveLength(3);
@@ -157,5 +162,48 @@ describe("redirects that are not followed fail the run, with what was measured u
     });
     expect(result.error?.message).toContain("127.0.0.2");
     expect(other.connections()).toBe(0);
+  });
+});
+
+describe("what redirects carry is not kept: tokens and sessions stand in their queries", () => {
+  const SECRET = "s3cr3t";
+  const leading = `/next?code=${SECRET}&state=${SECRET};sid=${SECRET}&${SECRET}#access_token=${SECRET}`;
+  const kept = "?code=…&state=…;sid=…&…";
+
+  test("of a redirect that is followed, the names of the query's keys", async () => {
+    const end = `end;jsessionid=${SECRET}?ticket=${SECRET}&flag=`;
+    const { port, seen } = await sender((path) =>
+      path.startsWith("/end") ? undefined : path.startsWith("/next") ? end : leading,
+    );
+    const result = await probe(`http://127.0.0.1:${port}/start?mine=1`, { reuse: false });
+    expect(result.metrics).toMatchObject({
+      http_status: 200,
+      http_final_url: `http://127.0.0.1:${port}/end;jsessionid=…?ticket=…&flag=…`,
+    });
+    expect(result.detail.redirects).toMatchObject([
+      // The test named this one itself.
+      { url: `http://127.0.0.1:${port}/start?mine=1`, total_ms: expect.any(Number) as number },
+      { url: `http://127.0.0.1:${port}/next${kept}` },
+    ]);
+    expect(JSON.stringify(result)).not.toContain(SECRET);
+    // The servers got them whole.
+    expect(seen.at(-1)?.path).toBe(`/${end}`);
+  });
+
+  test("of one that is refused, in whatever way", async () => {
+    const places: [string, object][] = [
+      [`ftp://127.0.0.1${leading}`, {}],
+      [`http://user:${SECRET}@127.0.0.1/`, {}],
+      [leading, { redirects: 0, expect_header: "location: /elsewhere" }],
+      [`/a?x=${SECRET}`, { redirects: 1 }],
+      [`/start?x=${SECRET}`, { redirects: 3 }],
+      [`http://[::1]${leading}`, { ip_version: 4 }],
+    ];
+    for (const [location, params] of places) {
+      const { port } = await sender(() => location);
+      const result = await probe(`http://127.0.0.1:${port}/start`, { reuse: false, ...params });
+      expect(result.status, location).toBe("failed");
+      expect(JSON.stringify(result), location).not.toContain(SECRET);
+    }
   });
 });

@@ -1,8 +1,9 @@
 // The HTTP probe against servers on loopback: what it measures, and of what.
 import { createHash } from "node:crypto";
 import type { ServerHttp2Stream } from "node:http2";
+import { TLSSocket } from "node:tls";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import type { Measurement } from "#contract/result";
 import { TEST_TYPES } from "#contract/test-types/index";
 import { trustCa } from "../../agent/network.ts";
@@ -75,6 +76,25 @@ describe("phases", () => {
     expect(numberOf(result, "http_ttfb_ms")).toBeLessThan(60 + 50);
     phasesAddUp(result);
     everyMetricExplained(result);
+  });
+
+  test("reading the certificate is nobody's time: neither the handshake's nor the server's", async () => {
+    const { port } = await https((_, response) => response.end("ok"));
+    const getPeerCertificate = TLSSocket.prototype.getPeerCertificate;
+    let reads = 0;
+    // Node's own check of the name is the first; a slow host takes as long for ours.
+    const slow = vi.spyOn(TLSSocket.prototype, "getPeerCertificate").mockImplementation(function (this: TLSSocket) {
+      const end = performance.now() + (reads > 0 ? 150 : 0);
+      reads += 1;
+      while (performance.now() < end);
+      return getPeerCertificate.call(this, true);
+    });
+    const result = await probe(`https://localhost:${port}/`, { reuse: false }).finally(() => slow.mockRestore());
+    expect(result).toMatchObject({ status: "ok", metrics: { tls_authorized: true, cert_subject_cn: "localhost" } });
+    expect(numberOf(result, "http_tls_ms")).toBeLessThan(100);
+    expect(numberOf(result, "http_ttfb_ms")).toBeLessThan(100);
+    phasesAddUp(result);
+    expect(reads).toBe(2);
   });
 
   test("early hints do not pass for the response", async () => {

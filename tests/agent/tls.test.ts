@@ -155,6 +155,37 @@ describe("a good server", () => {
     expect((await probe(`localhost:${port}`)).reasons.tls_versions).toBe("not_applicable");
   });
 
+  test("what this host itself refuses, or what is no TLS, says nothing about a version", async () => {
+    // A server that knows TLS 1.2 and nothing of secure renegotiation (RFC 5746), which OpenSSL insists on.
+    const old = await raw((socket) => void socket.once("data", () => socket.write(SERVER_HELLO)));
+    const insecure = await probe(`localhost:${old}`, { check_versions: true, timeout: 3 });
+    expect(insecure.detail.versions).toEqual({
+      TLSv1: "refused",
+      "TLSv1.1": "refused",
+      "TLSv1.2": "unknown",
+      "TLSv1.3": "refused",
+    });
+    expect(insecure).toMatchObject({ metrics: { tls_versions: null }, reasons: { tls_versions: "unsupported" } });
+    const plain = await raw((socket) => void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")));
+    const spoken = await probe(`localhost:${plain}`, { check_versions: true, timeout: 3 });
+    expect(new Set(Object.values(spoken.detail.versions as object))).toEqual(new Set(["unknown"]));
+    expect(spoken.metrics.tls_versions).toBeNull();
+  });
+
+  test.each([
+    ["handshake_failure", "15030300020228", "none"],
+    ["unrecognized_name", "15030300020270", null],
+    ["no_application_protocol", "15030300020278", null],
+  ])("an alert refuses the version, unless it is about something else: %s", async (_name, alert, versions) => {
+    const port = await raw((socket) => void socket.once("data", () => socket.end(Buffer.from(alert, "hex"))));
+    expect((await probe(`localhost:${port}`, { check_versions: true, timeout: 3 })).metrics.tls_versions).toBe(versions);
+  });
+
+  test("a server that closes at a version it does not take has refused it", async () => {
+    const port = await raw((socket) => void socket.once("data", () => socket.end()));
+    expect((await probe(`localhost:${port}`, { check_versions: true, timeout: 3 })).metrics.tls_versions).toBe("none");
+  });
+
   test("old versions are found where they still are", async () => {
     const port = await secure("chain", { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" });
     const refused = await probe(`localhost:${port}`, { check_versions: true });

@@ -198,6 +198,8 @@ export interface Certificates {
   /** For another name and address. */
   readonly other: { key: Buffer; cert: Buffer };
   readonly selfSigned: { key: Buffer; cert: Buffer };
+  /** Its only name would act on a terminal. */
+  readonly rude: { key: Buffer; cert: Buffer };
 }
 
 /** An authority of its own with a certificate for dns.test and 127.0.0.1, by the openssl program. */
@@ -206,7 +208,7 @@ export function certificates(): Certificates {
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: dir, stdio: "ignore" });
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
   openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority");
-  const leaf = (name: string, names: string) => {
+  const leaf = (name: string, names: string | undefined, cn = name) => {
     const issued = [
       "-CA",
       "ca.pem",
@@ -214,14 +216,14 @@ export function certificates(): Certificates {
       "ca.key",
       "-addext",
       "basicConstraints=CA:FALSE",
-      "-addext",
-      `subjectAltName=${names}`,
+      ...(names === undefined ? [] : ["-addext", `subjectAltName=${names}`]),
     ];
-    openssl("req", "-x509", ...key, ...issued, "-keyout", `${name}.key`, "-out", `${name}.pem`, "-subj", `/CN=${name}`);
+    openssl("req", "-x509", ...key, ...issued, "-utf8", "-keyout", `${name}.key`, "-out", `${name}.pem`, "-subj", `/CN=${cn}`);
     return { key: readFileSync(join(dir, `${name}.key`)), cert: readFileSync(join(dir, `${name}.pem`)) };
   };
   const good = leaf("good", "DNS:dns.test,IP:127.0.0.1");
   const other = leaf("other", "DNS:other.test,IP:127.0.0.9");
+  const rude = leaf("rude", undefined, "evil\u001b[2J\u009b31m.test");
   openssl(
     "req",
     "-x509",
@@ -236,5 +238,5 @@ export function certificates(): Certificates {
     "subjectAltName=IP:127.0.0.1",
   );
   const selfSigned = { key: readFileSync(join(dir, "self.key")), cert: readFileSync(join(dir, "self.pem")) };
-  return { ca: join(dir, "ca.pem"), good, other, selfSigned };
+  return { ca: join(dir, "ca.pem"), good, other, selfSigned, rude };
 }

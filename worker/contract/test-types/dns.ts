@@ -48,6 +48,8 @@ export const DNS_RESOLVERS_MAX = 4;
 const DEFAULT_PORT: Readonly<Record<DnsTransport, number>> = { udp: 53, tcp: 53, tls: 853, https: 443 };
 /** Beside the queries themselves: start, and closing of sockets, milliseconds. */
 const OVERHEAD_MS = 200;
+/** Loading TLS and the trusted certificates, once in a process and before any try's time. */
+const TLS_LOADING_MS = 300;
 /** A resolver given by name is looked up first; see the agent's own limit for a name. */
 const RESOLVER_NAME_MS = 2200;
 
@@ -179,16 +181,19 @@ function checkDns(destination: string, params: DnsParams, interval_s?: number): 
   return errors;
 }
 
+const isEncrypted = (params: DnsParams, resolvers: readonly DnsResolver[]): boolean =>
+  params.transport === "tls" ||
+  params.transport === "https" ||
+  resolvers.some((each) => each.kind === "server" && each.transport === "https");
+
 function checkServername(name: string, params: DnsParams, resolvers: readonly DnsResolver[]): FieldError[] {
   const path = "params.servername";
   const checked = checkHost(name);
   if (!checked.ok) return [{ path, message: checked.message }];
   if (checked.version !== 0) return [{ path, message: "is an IP address; a certificate's name is a host name (RFC 6066)" }];
-  const encrypted =
-    params.transport === "tls" ||
-    params.transport === "https" ||
-    resolvers.some((each) => each.kind === "server" && each.transport === "https");
-  return encrypted ? [] : [{ path, message: `needs transport tls or https; ${params.transport} has no certificate` }];
+  return isEncrypted(params, resolvers)
+    ? []
+    : [{ path, message: `needs transport tls or https; ${params.transport} has no certificate` }];
 }
 
 /** Resolvers that are named are spoken to; the system's own is not the test's choice, so then the name decides. */
@@ -206,8 +211,9 @@ function dnsContacts(destination: string, params: DnsParams): string[] {
 function dnsDeadline(params: DnsParams): number {
   const listed = dnsResolvers(params);
   const named = listed.ok && listed.resolvers.some((each) => each.kind === "server" && ipVersion(each.host) === 0);
+  const loading = isEncrypted(params, listed.ok ? listed.resolvers : []) ? TLS_LOADING_MS : 0;
   const queries = ((params.count - 1) * params.interval + params.tries * params.timeout) * 1000;
-  return Math.ceil(queries) + OVERHEAD_MS + (named ? RESOLVER_NAME_MS : 0);
+  return Math.ceil(queries) + OVERHEAD_MS + loading + (named ? RESOLVER_NAME_MS : 0);
 }
 
 export const dns = defineTestType({
