@@ -21,8 +21,10 @@ export interface PingReply {
   readonly bytes: number;
   readonly from: string;
   readonly ttl: number | null;
-  /** Milliseconds; null when the payload is too small to carry a time stamp. */
+  /** Milliseconds, never 0; null when the payload is too small to carry a time stamp, or the tool had no time it could believe. */
   readonly rtt: number | null;
+  /** Milliseconds the round trip took less than, where that is all the tool can tell. */
+  readonly under?: number;
   /** Worth of the last digit printed of the round trip, ms: 1, 0.1, 0.01 or 0.001. */
   readonly step: number | null;
   readonly duplicate: boolean;
@@ -91,13 +93,15 @@ function readReply(line: string, base: number): PingReply | undefined {
   const [, bytes, from = "", sequence, ttl, time, remarks = ""] = match;
   const index = Number(sequence) - base;
   if (index < 0) return undefined;
+  // No round trip takes no time: iputils prints 0 where the clock was set or the send time damaged.
+  const timed = time !== undefined && Number(time) > 0;
   return {
     index,
     bytes: Number(bytes),
     from: /\(([^)]+)\)$/.exec(from)?.[1] ?? from,
     ttl: ttl === undefined ? null : Number(ttl),
-    rtt: time === undefined ? null : Number(time),
-    step: time === undefined ? null : ([1, 0.1, 0.01, 0.001][time.split(".")[1]?.length ?? 0] ?? null),
+    rtt: timed ? Number(time) : null,
+    step: timed ? ([1, 0.1, 0.01, 0.001][time.split(".")[1]?.length ?? 0] ?? null) : null,
     duplicate: /DUP!/i.test(remarks),
     truncated: /truncated/i.test(remarks),
     damaged: /BAD CHECKSUM/i.test(remarks),

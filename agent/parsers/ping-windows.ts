@@ -59,9 +59,11 @@ export function parsePingWindows(stdout: string): PingOutput {
   const lines = texts.map(readLine).filter((line) => line !== undefined);
   const replies = lines.flatMap((line): PingReply[] => {
     if (line.status !== "Success" || line.rtt === undefined) return [];
-    const { index, from, rtt } = line;
+    const { index, from } = line;
+    // The class counts whole milliseconds: 0 is less than one, not none.
+    const time = line.rtt === 0 ? { rtt: null, step: null, under: 1 } : { rtt: line.rtt, step: 1 };
     const ttl = line.ttl > 0 ? line.ttl : null;
-    return [{ index, bytes: line.bytes + 8, from, ttl, rtt, step: 1, duplicate: false, truncated: false, damaged: false }];
+    return [{ index, bytes: line.bytes + 8, from, ttl, ...time, duplicate: false, truncated: false, damaged: false }];
   });
   const errors: PingIcmpError[] = lines.flatMap(({ index, status, from }) => {
     const kind = STATUS[status];

@@ -81,10 +81,11 @@ export function parsePing(stdout: string, stderr = ""): PingOutput {
   const events = [...lines, ...complaints].map((line) => reader.read(line)).filter((event) => event !== undefined);
   const replies = events.flatMap((event) => (event.type === "reply" ? [event.reply] : []));
   const summary = readSummary(lines);
-  const badTimes = complaints.some((line) => BAD_TIME.test(line));
+  // Its summary then counts a 0, whether or not the complaint was printed.
+  const badTimes = complaints.some((line) => BAD_TIME.test(line)) || summary?.rtt?.min === 0;
   const snapshots = badTimes ? [] : complaints.map(readSnapshot).filter((snapshot) => snapshot !== undefined);
   return {
-    replies: badTimes ? replies.map((reply) => (reply.rtt === 0 ? { ...reply, rtt: null, step: null } : reply)) : replies,
+    replies,
     errors: events.flatMap((event) => (event.type === "error" ? [event.error] : [])),
     altered: events.filter((event) => event.type === "altered").length,
     summary: badTimes && summary !== null ? { ...summary, rtt: null } : summary,

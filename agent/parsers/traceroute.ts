@@ -87,12 +87,27 @@ export function parseHopLine(line: string, previous: number | undefined): HopAns
   return addressOf(more.split(/\s/)[0] ?? "") === undefined ? [] : readAnswers(previous, more);
 }
 
-/** Every answer in the order printed. A last line without its end is left out: of `20.2 ms` cut to `2`, the 2 would be invented. */
-export function parseTraceroute(stdout: string): HopAnswer[] {
-  const answers: HopAnswer[] = [];
-  for (const line of stdout.split("\n").slice(0, -1)) answers.push(...parseHopLine(line.replace(/\r$/, ""), answers.at(-1)?.ttl));
-  return answers;
+/** Takes in whole lines one by one and says what each adds: answers, or that nobody answered, as soon as the tool knows. */
+export type HopReader = (line: string) => HopAnswer[];
+
+export function tracerouteReader(): HopReader {
+  let previous: number | undefined;
+  return (line) => {
+    const answers = parseHopLine(line, previous);
+    previous = answers.at(-1)?.ttl ?? previous;
+    return answers;
+  };
 }
+
+/** A run's lines. A last one without its end is left out: of `20.2 ms` cut to `2`, the 2 would be invented. */
+export const wholeLines = (stdout: string): string[] =>
+  stdout
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => line.replace(/\r$/, ""));
+
+/** Every answer in the order printed. */
+export const parseTraceroute = (stdout: string): HopAnswer[] => wholeLines(stdout).flatMap(tracerouteReader());
 
 /** What a tool that printed no hops complained about. */
 export type TraceComplaint = "no_permission" | "no_route" | "port_taken" | "bad_option" | undefined;

@@ -17,6 +17,9 @@ export interface Endpoint {
   readonly resolved_by: string;
 }
 
+/** What a connection goes to. */
+export type Peer = Pick<Endpoint, "address" | "family" | "port">;
+
 /** A failure as a result tells it: the error, and why its metrics are null. */
 export interface Failure {
   readonly error: ResultError;
@@ -53,7 +56,7 @@ export async function findEndpoint(
 }
 
 /** `192.0.2.1:443`, `[2001:db8::1]:443`. */
-export const showEndpoint = ({ address, family, port }: Endpoint): string =>
+export const showEndpoint = ({ address, family, port }: Peer): string =>
   family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 
 export type Dialled =
@@ -73,11 +76,7 @@ export interface Dial {
 }
 
 /** Starts one connect to a literal. Nothing is read until the caller listens for it, beyond one buffer of Node's. */
-export function dial(
-  { address, family, port }: Pick<Endpoint, "address" | "family" | "port">,
-  timeout_ms: number,
-  signal: AbortSignal,
-): Dial {
+export function dial({ address, family, port }: Peer, timeout_ms: number, signal: AbortSignal): Dial {
   let started = performance.now();
   let local = true;
   let broken: string | undefined;
@@ -142,9 +141,7 @@ export function warmUp(): Promise<void> {
 const WARM_UP_MS = 500;
 
 /** Lends a port of this host that accepts, and hangs up at the first byte. */
-async function onLoopback(
-  use: (target: Pick<Endpoint, "address" | "family" | "port">, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
+async function onLoopback(use: (target: Peer, signal: AbortSignal) => Promise<void>): Promise<void> {
   const server = createServer((socket) => {
     socket.on("error", () => socket.destroy());
     socket.once("data", () => socket.destroy());
@@ -159,12 +156,23 @@ async function onLoopback(
   server.close();
 }
 
+/**
+ * Whether a connect says nothing about the network: this host's own kernel refused it before a packet left, or the run ended
+ * before an answer could come. It is no loss. A refusal told at once is the target's, which is this host then.
+ */
+export const saysNothing = (dialled: Dialled): boolean =>
+  dialled.kind === "stopped" || (dialled.kind === "error" && dialled.local && dialled.errno !== "ECONNREFUSED");
+
+/** A run that was stopped from outside. */
+export const STOPPED: Failure = {
+  error: { code: "aborted", source: "agent", message: "the run was stopped before its end" },
+  reason: "timeout",
+};
+
 /** What a failed connect means and whose fault it is. Errno names as connect(2); `tried_ms` is how long it was waited. */
-export function connectFailure(dialled: Exclude<Dialled, { kind: "connected" }>, endpoint: Endpoint): Failure {
+export function connectFailure(dialled: Exclude<Dialled, { kind: "connected" }>, endpoint: Peer): Failure {
   const where = showEndpoint(endpoint);
-  if (dialled.kind === "stopped") {
-    return { error: { code: "aborted", source: "agent", message: "the run was stopped before its end" }, reason: "timeout" };
-  }
+  if (dialled.kind === "stopped") return STOPPED;
   if (dialled.kind === "timeout") {
     const message = `${where} did not answer the SYN within ${(dialled.ms / 1000).toFixed(1)} s`;
     return { error: { code: "no_reply", source: "network", message }, reason: "timeout" };
@@ -184,9 +192,16 @@ function localFailure(errno: string, where: string): Failure {
     const message = `this host has no route to ${where} (${errno}); look at its addresses and routes`;
     return { error: { code: "no_route", source: "agent", message }, reason: "no_route" };
   }
+  if (EXHAUSTED.includes(errno)) {
+    const message = `this host has no room for a connection to ${where} (${errno}); look at its open files and its memory`;
+    return { error: { code: "internal", source: "agent", message }, reason: "host_overloaded" };
+  }
   const message = `this host could not open a connection to ${where} (${errno})`;
   return { error: { code: "internal", source: "agent", message }, reason: "unsupported" };
 }
+
+/** What connect(2) and socket(2) say when this host has run out of something. */
+const EXHAUSTED: readonly string[] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAGAIN"];
 
 /** Answers that came over the network. */
 function remoteFailure(errno: string, where: string, port: number): Failure {

@@ -1,5 +1,5 @@
 // A packet larger than what this host's kernel remembers of the path: traceroute sends it all the same (IP_PMTUDISC_PROBE).
-import { isIP, SocketAddress } from "node:net";
+import { sameAddress } from "../address.ts";
 import { findTool, runTool } from "../exec.ts";
 import { parseSizedTraceroute } from "../parsers/traceroute-mtu.ts";
 
@@ -15,11 +15,6 @@ export interface Refusal {
   readonly mtu: number | null;
 }
 
-/** An address as tools print it: an IPv6 literal may be written in many ways. */
-function printed(address: string): string {
-  return isIP(address) === 6 && !address.includes("%") ? new SocketAddress({ address, family: "ipv6" }).address : address;
-}
-
 /** One burst of packets of one size, by UDP, so that no privilege is needed; its silence proves nothing. */
 export class BeyondBurst {
   readonly size: number;
@@ -33,7 +28,6 @@ export class BeyondBurst {
 
   constructor(order: { file: string; address: string; size: number; wait_ms: number; signal: AbortSignal }, onEvent: () => void) {
     this.size = order.size;
-    const target = printed(order.address);
     const wait = String(Math.round(order.wait_ms) / SECOND);
     const count = String(PROBES);
     this.ended = runTool({
@@ -61,7 +55,7 @@ export class BeyondBurst {
     }).then((run) => {
       for (const answer of parseSizedTraceroute(run.stdout)) {
         this.sent += 1;
-        if (answer.from === target && answer.error === null && !answer.tooBig) this.passed = true;
+        if (sameAddress(answer.from, order.address) && answer.error === null && !answer.tooBig) this.passed = true;
         if (answer.from === null && answer.mtu !== null) this.hostLimit = answer.mtu;
         if (answer.from !== null && answer.tooBig) this.refusal = { size: order.size, from: answer.from, mtu: answer.mtu };
       }

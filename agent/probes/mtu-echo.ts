@@ -29,7 +29,8 @@ export interface EchoOrder {
 /** One request. Times by the monotonic clock, ms. */
 export interface SentProbe {
   readonly sentAt: number;
-  /** null as long as no answer came. */
+  answered: boolean;
+  /** null as long as no answer came, and where the tool had no time for it. */
   rtt: number | null;
 }
 
@@ -101,6 +102,11 @@ export class EchoStream {
     return this.endedAt === null;
   }
 
+  /** Answers so far. */
+  get answers(): number {
+    return [...this.probes.values()].filter((probe) => probe.answered).length;
+  }
+
   /** Round trips of the answers so far, ms. */
   get rtts(): number[] {
     return [...this.probes.values()].flatMap((probe) => (probe.rtt === null ? [] : [probe.rtt]));
@@ -115,8 +121,8 @@ export class EchoStream {
   /** Requests whose fate is certain, and how many of them were lost. */
   resolved(wait_ms: number): { sent: number; lost: number } {
     const until = (this.endedAt ?? performance.now()) - wait_ms;
-    const known = [...this.probes.values()].filter((probe) => probe.rtt !== null || probe.sentAt <= until);
-    return { sent: known.length, lost: known.filter((probe) => probe.rtt === null).length };
+    const known = [...this.probes.values()].filter((probe) => probe.answered || probe.sentAt <= until);
+    return { sent: known.length, lost: known.filter((probe) => !probe.answered).length };
   }
 
   stop(): void {
@@ -132,14 +138,15 @@ export class EchoStream {
     if (event === undefined || event.type === "altered") return false;
     if (event.type === "pending") {
       // The line comes with the next request, one interval after the one it is about.
-      if (!this.probes.has(event.index)) this.probes.set(event.index, { sentAt: now - this.interval_ms, rtt: null });
+      if (!this.probes.has(event.index))
+        this.probes.set(event.index, { sentAt: now - this.interval_ms, answered: false, rtt: null });
     } else if (event.type === "reply") {
       // A reply cut short by the target still shows that the whole request came there.
-      const { index, damaged } = event.reply;
-      const rtt = event.reply.rtt ?? 0;
+      const { index, damaged, rtt } = event.reply;
       const known = this.probes.get(index);
-      if (!damaged && (known?.rtt ?? null) === null) {
-        this.probes.set(index, { sentAt: known?.sentAt ?? now - rtt, rtt });
+      if (!damaged && known?.answered !== true) {
+        // Without a time of its own, all that is known of its request is that it left before now.
+        this.probes.set(index, { sentAt: known?.sentAt ?? now - (rtt ?? 0), answered: true, rtt });
       }
     } else if (event.error.from === null) {
       if (event.error.kind === "frag_needed") this.localLimit = event.error.mtu ?? this.size - 1;

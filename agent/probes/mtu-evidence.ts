@@ -2,7 +2,7 @@
 import { wilsonInterval } from "../statistics.ts";
 import type { SizeEvidence } from "./mtu-belief.ts";
 import type { BeyondBurst, Refusal } from "./mtu-beyond.ts";
-import type { EchoStream } from "./mtu-echo.ts";
+import type { EchoStream, SentProbe } from "./mtu-echo.ts";
 
 /** A vanished packet counts only when another came through this close to it, ms: a burst of loss takes everything. */
 const WITNESS_MS = 150;
@@ -27,8 +27,8 @@ export function patience(rtts: readonly number[], timeout_ms: number): number {
 }
 
 /** Answered or vanished for certain: as long as its stream still listened when its time was over. */
-function resolved(stream: EchoStream, probe: { sentAt: number; rtt: number | null }, wait_ms: number, now: number): boolean {
-  return probe.rtt !== null || probe.sentAt + wait_ms <= (stream.endedAt ?? now);
+function resolved(stream: EchoStream, probe: SentProbe, wait_ms: number, now: number): boolean {
+  return probe.answered || probe.sentAt + wait_ms <= (stream.endedAt ?? now);
 }
 
 /** What to look at: only silence since `since` counts, since before it the search's own packets may have filled a queue. */
@@ -53,13 +53,13 @@ function counted(streams: readonly EchoStream[], { wait_ms, since, now }: View):
   const known = streams.flatMap((stream) =>
     [...stream.probes.values()].filter((probe) => probe.sentAt >= since && resolved(stream, probe, wait_ms, now)),
   );
-  return { sent: known.length, lost: known.filter((probe) => probe.rtt === null).length };
+  return { sent: known.length, lost: known.filter((probe) => !probe.answered).length };
 }
 
 /** When packets came through, ascending: what vanished near none of these moments proves nothing. */
 export function witnesses(streams: readonly EchoStream[]): number[] {
   return streams
-    .flatMap((stream) => [...stream.probes.values()].flatMap((probe) => (probe.rtt === null ? [] : [probe.sentAt])))
+    .flatMap((stream) => [...stream.probes.values()].flatMap((probe) => (probe.answered ? [probe.sentAt] : [])))
     .sort((a, b) => a - b);
 }
 
@@ -89,7 +89,7 @@ export function sizeEvidence(
   for (const stream of streams) {
     const entry = of(stream.size);
     for (const probe of stream.probes.values()) {
-      if (probe.rtt !== null) entry.passed = true;
+      if (probe.answered) entry.passed = true;
       // Once the kernel refuses the size, nothing is sent any more that could be answered.
       else if (stream.localLimit === null && resolved(stream, probe, view.wait_ms, view.now)) {
         if (probe.sentAt >= view.since && witnessed(view.witnesses, probe.sentAt)) entry.vanished += 1;
@@ -110,10 +110,13 @@ const QUEUE_MS = 80;
  * than the fastest of all.
  */
 export function queueing(control: EchoStream, since: number): number {
-  const answered = [...control.probes.values()].filter((probe) => probe.rtt !== null).sort((a, b) => a.sentAt - b.sentAt);
-  const recent = answered.filter((probe) => probe.sentAt >= since).slice(-RECENT);
+  const timed = [...control.probes.values()].flatMap(({ sentAt, rtt }) => (rtt === null ? [] : [{ sentAt, rtt }]));
+  const recent = timed
+    .filter(({ sentAt }) => sentAt >= since)
+    .sort((a, b) => a.sentAt - b.sentAt)
+    .slice(-RECENT);
   if (recent.length < RECENT) return 0;
-  const fastest = (probes: readonly { rtt: number | null }[]) => Math.min(...probes.map((probe) => probe.rtt ?? 0));
-  const wait = fastest(recent) - fastest(answered);
-  return wait > QUEUE_MS + fastest(answered) ? wait : 0;
+  const fastest = (probes: readonly { rtt: number }[]) => Math.min(...probes.map(({ rtt }) => rtt));
+  const wait = fastest(recent) - fastest(timed);
+  return wait > QUEUE_MS + fastest(timed) ? wait : 0;
 }

@@ -70,7 +70,9 @@ export async function choosePing(): Promise<PingChoice> {
   }
   const tool = await (process.platform === "linux" ? pingLinux : pingMacos).find();
   if (tool === undefined) return { missing: "tool_missing", why: "ping is not installed" };
-  if (tool.dialect === "busybox" || tool.dialect === "inetutils") {
+  // fping stands in for a missing ping, but shows no single request while it runs.
+  if (tool.dialect === "fping") return { missing: "tool_missing", why: "ping is not installed" };
+  if (tool.dialect !== "iputils" && tool.dialect !== "macos") {
     return { missing: "unsupported", why: `the ping of ${tool.version} cannot forbid fragmentation` };
   }
   return { tool };

@@ -120,13 +120,13 @@ export class MtuLocator {
 function unanswered(stream: EchoStream, wait_ms: number): number {
   const until = (stream.endedAt ?? performance.now()) - wait_ms;
   const errors = new Set(stream.errors.map((error) => error.index));
-  return [...stream.probes].filter(([index, probe]) => probe.rtt === null && !errors.has(index) && probe.sentAt <= until).length;
+  return [...stream.probes].filter(([index, probe]) => !probe.answered && !errors.has(index) && probe.sentAt <= until).length;
 }
 
 function read(stream: EchoStream, loss: LossView, wait_ms: number): Answer {
   const exceeded = stream.errors.find((error) => error.kind === "ttl_exceeded");
   if (exceeded !== undefined) return { from: exceeded.from, silent: false };
-  if (stream.rtts.length > 0) return { from: stream.target, silent: false };
+  if (stream.answers > 0) return { from: stream.target, silent: false };
   const missing = unanswered(stream, wait_ms);
   return { from: null, silent: missing >= SILENCE_LEAST && loss.atMost ** missing < SILENCE_CHANCE };
 }

@@ -69,7 +69,7 @@ function sizes(search: MtuSearch): Record<string, unknown>[] {
       return {
         size,
         sent: count(streams.map((stream) => stream.sent)) + count(bursts.map((burst) => burst.sent)),
-        received: count(streams.map((stream) => stream.rtts.length)),
+        received: count(streams.map((stream) => stream.answers)),
         ...(bursts.length > 0 ? { udp_passed: bursts.some((burst) => burst.passed) } : {}),
         ...(refusal === undefined ? {} : { icmp: { from: refusal.from, mtu: refusal.mtu } }),
       };

@@ -14,6 +14,7 @@ const LOSSY_INTERVAL_MS = 55;
 const LOSSY = 0.25;
 /** Children at once: the small packets and these. */
 const STREAMS = 5;
+export const CHILDREN = STREAMS + 1;
 const STREAMS_WHILE_LOCATING = 2;
 const STREAMS_WHILE_SLOW = 2;
 /** The own packets fill a queue: each time, the spacing doubles, and this long nothing is concluded from it, ms. */

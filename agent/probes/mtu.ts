@@ -3,18 +3,19 @@ import { isIP } from "node:net";
 import { performance } from "node:perf_hooks";
 import { checkHost } from "#contract/destination";
 import type { Reason } from "#contract/metrics";
-import type { ErrorCode, ErrorSource, ResultError } from "#contract/result";
+import type { ErrorCode, ErrorSource } from "#contract/result";
 import { MTU_RANGE, type MtuParams } from "#contract/test-types/mtu";
+import { sameAddress } from "../address.ts";
 import type { Budget } from "../budget.ts";
 import { installHint } from "../install-hint.ts";
-import { pingComplaint } from "../parsers/ping.ts";
 import { resolveHost } from "../resolve.ts";
 import { BeyondBurst, beyondTool, type Refusal } from "./mtu-beyond.ts";
 import { tracepathMtu } from "./mtu-fallback.ts";
 import { choosePing, discoveryOf, type RouteView, routeTo } from "./mtu-host.ts";
 import { searchOutcome, tracepathOutcome } from "./mtu-outcome.ts";
 import { decidedRow, edgeRow, mtuView } from "./mtu-rows.ts";
-import { MtuSearch, type SearchEnd } from "./mtu-search.ts";
+import { CHILDREN, MtuSearch, type SearchEnd } from "./mtu-search.ts";
+import { type Failure, failureOf } from "./ping-outcome.ts";
 import type { PingTool } from "./ping-tool.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 
@@ -54,12 +55,16 @@ function topSize(view: RouteView, wanted: number | undefined): Top {
 const failed = (code: ErrorCode, source: ErrorSource, message: string, reason: Reason, address: string | null, detail = {}) =>
   unmeasured("mtu", { code, source, message }, reason, { address, detail });
 
+const aborted = (address: string | null, detail: Record<string, unknown>): Outcome =>
+  failed("aborted", "agent", "the run was stopped before its end", "timeout", address, detail);
+
 async function run(destination: string, params: MtuParams, context: RunContext): Promise<Outcome> {
   const { budget } = context;
   const host = checkHost(destination);
   if (!host.ok) return failed("invalid_instruction", "agent", `destination ${host.message}`, "not_applicable", null);
   const choice = await choosePing();
   const found = await resolveHost(host.host, params.ip_version, budget.signal);
+  if (budget.stopped) return aborted(null, { resolve_ms: found.resolve_ms });
   if (!found.ok) return failed(found.code, "resolver", found.message, "dns_fail", null, { resolve_ms: found.resolve_ms });
   if (isIP(found.address) === 0) {
     return failed("internal", "agent", "the resolver gave no address literal", "dns_fail", null);
@@ -101,47 +106,20 @@ async function bySearch(tool: PingTool, target: Target, params: MtuParams, known
   });
   const end = await search.run();
   const detail = { ...known.detail, tool: tool.version, discovery };
-  if (budget.stopped) {
-    return failed("aborted", "agent", "the run was stopped before its end", "timeout", target.address, detail);
-  }
+  if (budget.stopped) return aborted(target.address, detail);
   if (search.largestPassed === 0) {
-    const { error, reason } = end === "broken" ? complaint(search, tool) : silence(search, target.address);
-    return byTracepath(target, { ...known, detail, error, reason, refusals: search.refusals }, context);
+    const { run } = search.children.control;
+    const broken = end === "broken" && run !== null;
+    const failure = broken ? failureOf(tool, run, target.address) : silence(search, target.address);
+    return byTracepath(target, { ...known, ...failure, detail, refusals: search.refusals }, context);
   }
   return searchOutcome(search, end satisfies SearchEnd, { ...known, detail, target });
 }
 
-/** Why ping ended by itself without a single answer. */
-function complaint(search: MtuSearch, tool: PingTool): { error: ResultError; reason: Reason } {
-  const run = search.children.control.run;
-  const words = (run?.stderr ?? "").trim().split("\n").slice(0, 3).join("; ").slice(0, 300);
-  const barred = run?.startError === "EPERM" || run?.startError === "EACCES";
-  const kind = pingComplaint(run?.stderr ?? "");
-  const told = (code: ErrorCode, source: ErrorSource, message: string, reason: Reason) => ({
-    error: { code, source, message },
-    reason,
-  });
-  if (barred) {
-    const message = `ping may not start here (${run?.startError}); ${installHint("ping-start")}`;
-    return told("no_permission", "agent", message, "no_permission");
-  }
-  if (kind === "no_permission") {
-    const message = `ping may not open a socket here (${words}); ${installHint("ping-permission")}`;
-    return told("no_permission", "agent", message, "no_permission");
-  }
-  if (kind === "no_route") return told("no_route", "agent", `this host has no route to the target (${words})`, "no_route");
-  if (run?.startError === "ENOENT") {
-    return told("tool_missing", "tool", `ping is not installed; ${installHint("ping")}`, "tool_missing");
-  }
-  const code = run?.code === 0 || run?.code === 1 ? "unreadable_output" : "tool_failed";
-  const ended = run?.startError ?? run?.code ?? "a signal";
-  return told(code, "tool", `${tool.version} ended with ${ended}${words === "" ? "" : `: ${words}`}`, "unsupported");
-}
-
-function silence(search: MtuSearch, address: string): { error: ResultError; reason: Reason } {
+function silence(search: MtuSearch, address: string): Failure {
   const [first] = search.children.control.errors;
   if (first !== undefined) {
-    const source: ErrorSource = first.from === address ? "target" : "network";
+    const source: ErrorSource = sameAddress(first.from, address) ? "target" : "network";
     const message = `${first.from} answered ${first.kind.replaceAll("_", " ")} for ${address}`;
     return { error: { code: "unreachable", source, message }, reason: "no_route" };
   }
@@ -153,7 +131,7 @@ function silence(search: MtuSearch, address: string): { error: ResultError; reas
 /** The way without echo. When that proves nothing either, `error` is the answer. */
 async function byTracepath(
   target: Target,
-  known: Known & { error: ResultError; reason: Reason; refusals: readonly Refusal[] },
+  known: Known & Failure & { refusals: readonly Refusal[] },
   context: RunContext,
 ): Promise<Outcome> {
   const { budget } = context;
@@ -163,7 +141,7 @@ async function byTracepath(
   if (known.error.code === "unreachable" || known.error.code === "no_route") return unanswered();
   const part = budget.part("tracepath", budget.left(), closing(budget));
   const found = await tracepathMtu(address, family, known.top.size, part.ms, part.signal);
-  if (budget.stopped) return failed("aborted", "agent", "the run was stopped before its end", "timeout", address, known.detail);
+  if (budget.stopped) return aborted(address, known.detail);
   if (found === undefined) return unanswered();
   if (!found.reached || found.pmtu === null) return unanswered({ ...known.detail, tracepath: found });
   const refusals = [...known.refusals];
@@ -180,7 +158,7 @@ async function byTracepath(
 
 /** Path MTU discovery at the packetization layer (RFC 4821, RFC 8899), with ICMP (RFC 1191, RFC 8201) as a hint to verify. */
 export const mtu: Probe<"mtu"> = {
-  places: () => ({ tools: 6, path: 1 }),
+  places: () => ({ path: 1, path_tools: CHILDREN }),
   run,
   view: mtuView,
 };

@@ -64,6 +64,9 @@ function remembered(now: FlowPath, before: FlowPath | undefined): FlowPath {
   };
 }
 
+/** Addresses remembered of a hop at most; whoever was not seen for longest is forgotten first. */
+const KNOWN_MAX = 64;
+
 /** Every address seen at each hop. */
 function addressesByHop(paths: readonly (readonly (string | null)[])[]): Set<string>[] {
   const hops: Set<string>[] = [];
@@ -74,6 +77,9 @@ function addressesByHop(paths: readonly (readonly (string | null)[])[]): Set<str
     }
   return hops;
 }
+
+const latest = (before: ReadonlySet<string>, now: ReadonlySet<string>): Set<string> =>
+  new Set([...[...before].filter((addr) => !now.has(addr)), ...now].slice(-KNOWN_MAX));
 
 /**
  * The baseline for the next comparison. `seen` are further paths of the same time. What load balancing may lead to adds up, so that a
@@ -87,8 +93,9 @@ export function nextBaseline(
 ): Baseline {
   const kept = changed ? undefined : before;
   const flows = paths.map((now) => remembered(now, kept?.flows.get(now.flow)));
-  const known = addressesByHop([...flows.map(({ path }) => path), ...seen]);
-  for (const [i, addresses] of kept?.known.entries() ?? []) known[i] = new Set([...addresses, ...(known[i] ?? [])]);
+  const now = addressesByHop([...seen, ...flows.map(({ path }) => path)]);
+  const hops = Math.max(now.length, kept?.known.length ?? 0);
+  const known = Array.from({ length: hops }, (_, i) => latest(kept?.known[i] ?? new Set(), now[i] ?? new Set()));
   return { flows: new Map(flows.map((flow) => [flow.flow, flow])), known };
 }
 

@@ -1,4 +1,5 @@
 // From the probes of a round to the path of each flow. Pure.
+import { canonicalAddress, sameAddress } from "../address.ts";
 import type { FlowProbe } from "./path-sweep.ts";
 
 /** The way of one flow. */
@@ -22,7 +23,9 @@ function pathOf(flow: number, all: readonly FlowProbe[], target: string): FlowPa
   const path: (string | null)[] = [];
   for (let ttl = 1; ttl <= last; ttl++) {
     const addresses = addressesAt(probes, ttl);
-    if (addresses.includes(target)) return { flow, path: [...path, target], reached: true, stopped: null };
+    if (addresses.some((addr) => sameAddress(addr, target))) {
+      return { flow, path: [...path, canonicalAddress(target)], reached: true, stopped: null };
+    }
     const error = probes.find((probe) => probe.ttl === ttl && probe.icmp !== null && probe.addr !== null);
     if (error?.addr && error.icmp !== null) {
       // Whoever refuses may be a router already passed: its address is no step of the path.
@@ -101,7 +104,7 @@ export function distinctPaths(paths: readonly (readonly (string | null)[])[]): (
  */
 export function hasLoop(path: readonly (string | null)[], target: string): boolean {
   return path.some((addr, i) => {
-    if (addr === null || addr === target) return false;
+    if (addr === null || sameAddress(addr, target)) return false;
     const again = path.indexOf(addr, i + 1);
     return again > i + 1 || (again === i + 1 && path[i + 2] === addr);
   });

@@ -109,18 +109,3 @@ export function pathMetrics(run: PathRun, reading: PathReading, conditions: Path
   sheet.set("path_method", run.method, "not_applicable");
   return sheet;
 }
-
-/** Addresses in the detail of all flows together at most; beyond it each distinct path is told once. */
-const DETAIL_ADDRESSES = 400;
-
-/** The flows of the last round; for paths that would fill a result, one flow for each distinct path. */
-export function flowDetail(run: PathRun): { flow: number; path: readonly (string | null)[]; reached: boolean }[] {
-  const all = run.paths.map(({ flow, path, reached }) => ({ flow, path, reached }));
-  const size = (flows: typeof all) => flows.reduce((sum, { path }) => sum + path.length, 0);
-  if (size(all) <= DETAIL_ADDRESSES) return all;
-  const first = new Map<string, (typeof all)[number]>();
-  for (const flow of all) if (!first.has(flow.path.join(" "))) first.set(flow.path.join(" "), flow);
-  const told: typeof all = [];
-  for (const flow of first.values()) if (size(told) + flow.path.length <= DETAIL_ADDRESSES) told.push(flow);
-  return told;
-}

@@ -1,4 +1,5 @@
 // One round: every flow's sweep, what was lost asked again, and a new step asked twice before it is believed.
+import { canonicalAddress } from "../address.ts";
 import { type Baseline, type Difference, differences } from "./path-compare.ts";
 import { distanceOf, type FlowPath, mergePaths } from "./path-merge.ts";
 import { type FlowProbe, type SweepFailure, sweep } from "./path-sweep.ts";
@@ -52,7 +53,7 @@ export interface Round {
  */
 export function flowPorts(address: string, flows: number): number[] {
   let hash = 0x811c9dc5;
-  for (const character of address) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0;
+  for (const character of canonicalAddress(address)) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0;
   return Array.from({ length: flows }, (_, i) => PORTS.first + ((hash + i) % PORTS.count));
 }
 

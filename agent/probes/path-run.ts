@@ -1,5 +1,7 @@
 // The rounds of one run: which protocol reaches the target, what changed between rounds, and what is known in the end.
-import type { Budget } from "../budget.ts";
+import { performance } from "node:perf_hooks";
+import { sameAddress } from "../address.ts";
+import { waitUntil } from "../wait.ts";
 import { type Baseline, type Difference, nextBaseline, PathMemory } from "./path-compare.ts";
 import { distanceOf, type FlowPath, hasLoop } from "./path-merge.ts";
 import { census, flowPorts, probeRound, type Round, type RoundWatch, type Trace } from "./path-round.ts";
@@ -215,7 +217,7 @@ export class PathRunner {
     const request = { ...order, first: distance, last: distance, queries: ECHO.queries };
     const sweeps = Array.from({ length: ECHO.children }, () => sweep(tool, request, { signal: this.#signal }));
     const probes = (await Promise.all(sweeps)).flatMap((swept) => swept.probes);
-    return probes.some(({ addr }) => addr === order.address) ? probes : undefined;
+    return probes.some(({ addr }) => sameAddress(addr, order.address)) ? probes : undefined;
   }
 
   /** What is known by now; undefined when no round gave anything. */
@@ -243,26 +245,12 @@ export class PathRunner {
 }
 
 /** Runs the rounds on their schedule until all are done or the signal says that time is over. */
-export async function runRounds(plan: RunPlan, watch: RunWatch, signal: AbortSignal, budget: Budget): Promise<PathRunner> {
+export async function runRounds(plan: RunPlan, watch: RunWatch, signal: AbortSignal): Promise<PathRunner> {
   const runner = new PathRunner(plan, watch, signal);
-  const start = budget.left();
-  for (let i = 0; i < plan.rounds && !signal.aborted; i++) {
-    await pause(i * plan.interval * 1000 - (start - budget.left()), signal);
-    if (!signal.aborted) await runner.round();
+  const start = performance.now();
+  for (let i = 0; i < plan.rounds; i++) {
+    if (!(await waitUntil(start + i * plan.interval * 1000, signal))) break;
+    await runner.round();
   }
   return runner;
-}
-
-/** Ends after `ms`, or at once when the signal aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 // One sweep: the probes of one flow to a range of hops, by one run of the tool.
+import { canonicalAddress, sameAddress } from "../address.ts";
 import { runTool } from "../exec.ts";
 import { type HopAnswer, type TraceComplaint, traceComplaint } from "../parsers/traceroute.ts";
 import type { PathTool, SweepRequest } from "./path-tool.ts";
@@ -31,23 +32,49 @@ export interface SweepWatch {
   readonly onProbe?: ((probe: FlowProbe) => void) | undefined;
 }
 
-/** Answers that belong to the order: its hops, no more for each than were asked, nothing behind the target. */
-function relevant(answers: readonly HopAnswer[], { first, last, queries, address, flow }: SweepRequest): FlowProbe[] {
-  const target = Math.min(...answers.filter(({ addr }) => addr === address).map(({ ttl }) => ttl));
-  const seen = new Map<number, number>();
-  return answers.flatMap((answer) => {
-    const before = seen.get(answer.ttl) ?? 0;
-    seen.set(answer.ttl, before + 1);
-    const wanted = answer.ttl >= first && answer.ttl <= Math.min(last, target) && before < queries;
-    return wanted ? [{ ...answer, flow }] : [];
-  });
-}
+/** Takes in the answers of a sweep one by one, each address in its canonical spelling. */
+class Selection {
+  readonly #request: SweepRequest;
+  readonly #seen = new Map<number, number>();
+  /** Hop of the target, as far as it is known. */
+  #target = Number.POSITIVE_INFINITY;
+  /** Furthest hop told of, and furthest that answered. */
+  #last = 0;
+  #answering: number;
 
-/** How many hops at the end of these answers are silent. */
-function silentTail(probes: readonly FlowProbe[]): number {
-  const answering = probes.filter(({ addr }) => addr !== null).map(({ ttl }) => ttl);
-  const last = Math.max(0, ...probes.map(({ ttl }) => ttl));
-  return last - Math.max((probes[0]?.ttl ?? 1) - 1, ...answering);
+  constructor(request: SweepRequest) {
+    this.#request = request;
+    this.#answering = request.first - 1;
+  }
+
+  get last(): number {
+    return this.#last;
+  }
+
+  /** How many hops at the end are silent. */
+  get silentTail(): number {
+    return this.#last - this.#answering;
+  }
+
+  /** The probe, when it belongs to the order: its hops, no more for each than were asked, nothing behind the target. */
+  take(answer: HopAnswer): FlowProbe | undefined {
+    const { first, last, queries, address, flow } = this.#request;
+    const { ttl } = answer;
+    const addr = answer.addr === null ? null : canonicalAddress(answer.addr);
+    if (sameAddress(addr, address)) this.#target = Math.min(this.#target, ttl);
+    const before = this.#seen.get(ttl) ?? 0;
+    this.#seen.set(ttl, before + 1);
+    if (ttl < first || ttl > Math.min(last, this.#target) || before >= queries) return undefined;
+    this.#last = Math.max(this.#last, ttl);
+    if (addr !== null) this.#answering = Math.max(this.#answering, ttl);
+    return { ...answer, addr, flow };
+  }
+
+  /** What belongs to the order of a finished run, now that the target's hop is known. */
+  all(answers: readonly HopAnswer[]): FlowProbe[] {
+    const taken = answers.flatMap((answer) => this.take(answer) ?? []);
+    return taken.filter(({ ttl }) => ttl <= this.#target);
+  }
 }
 
 /** Runs the tool once. What it printed until it was stopped counts. */
@@ -55,15 +82,14 @@ export async function sweep(tool: PathTool, request: SweepRequest, watch: SweepW
   const command = tool.command(request);
   if ("unsupported" in command) return { probes: [], failure: { kind: "unsupported", says: command.unsupported } };
   const enough = new AbortController();
-  const lines: string[] = [];
-  let told = 0;
+  const read = tool.reader();
+  const seen = new Selection(request);
   const onLine = (line: string) => {
-    lines.push(line);
-    const probes = relevant(tool.parse(`${lines.join("\n")}\n`), request);
-    for (const probe of probes.slice(told)) watch.onProbe?.(probe);
-    told = Math.max(told, probes.length);
-    const last = probes.at(-1)?.ttl ?? 0;
-    if (silentTail(probes) >= SILENT_HOPS_MAX && last >= (watch.expect ?? 0)) enough.abort();
+    for (const answer of read(line)) {
+      const probe = seen.take(answer);
+      if (probe !== undefined) watch.onProbe?.(probe);
+    }
+    if (seen.silentTail >= SILENT_HOPS_MAX && seen.last >= (watch.expect ?? 0)) enough.abort();
   };
   const hops = request.last - request.first + 1;
   const run = await runTool({
@@ -73,7 +99,7 @@ export async function sweep(tool: PathTool, request: SweepRequest, watch: SweepW
     signal: AbortSignal.any([watch.signal, enough.signal]),
     onLine,
   });
-  const probes = marked(relevant(tool.parse(finished(run.stdout)), request), request, run.code === 0 && !run.aborted);
+  const probes = marked(new Selection(request).all(tool.parse(finished(run.stdout))), request, run.code === 0 && !run.aborted);
   // A tool killed by somebody else has not looked further; that is not the network's silence.
   const whole = probes.length > 0 && (run.code !== null || run.aborted || run.timedOut);
   return { probes, failure: whole ? null : failureOf(run) };
@@ -89,7 +115,7 @@ const finished = (stdout: string): string => (/(?: ms|\*) *$/.test(stdout) ? `${
 function marked(probes: readonly FlowProbe[], request: SweepRequest, ended: boolean): FlowProbe[] {
   const last = probes.findLast(({ addr }) => addr !== null);
   const early = ended && last !== undefined && last.ttl < request.last && last === probes.at(-1);
-  if (!early || last.addr === request.address || last.icmp !== null) return [...probes];
+  if (!early || sameAddress(last.addr, request.address) || last.icmp !== null) return [...probes];
   return probes.map((probe) => (probe.ttl === last.ttl && probe.addr !== null ? { ...probe, icmp: "!port" } : probe));
 }
 

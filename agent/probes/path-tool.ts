@@ -1,9 +1,9 @@
 // The programs that show paths, what each can do, and its arguments. The first that is installed is used.
 import { statSync } from "node:fs";
 import { findTool, runTool } from "../exec.ts";
-import { parseMtrRaw } from "../parsers/mtr.ts";
-import { parseTracepath } from "../parsers/tracepath.ts";
-import { type HopAnswer, parseTraceroute } from "../parsers/traceroute.ts";
+import { mtrReader, parseMtrRaw } from "../parsers/mtr.ts";
+import { parseTracepath, parseTracepathLine } from "../parsers/tracepath.ts";
+import { type HopAnswer, type HopReader, parseTraceroute, tracerouteReader } from "../parsers/traceroute.ts";
 import { windowsTraceTool } from "./path-windows.ts";
 import { seconds } from "./ping-tool.ts";
 
@@ -41,7 +41,10 @@ export interface PathTool {
   /** Most flows it can hold apart. */
   flows(method: PathMethod): number;
   command(request: SweepRequest): SweepCommand;
+  /** Everything a run printed. */
   parse(stdout: string): HopAnswer[];
+  /** Reads the lines of one run as they come. */
+  reader(): HopReader;
   /** Milliseconds from starting to the first probe, beyond what any program needs. */
   readonly startup_ms: number;
 }
@@ -78,6 +81,7 @@ function linuxTool(file: string, major: number, minor: number, version: string):
       return { file, args: [...args, "--", request.address, ...packetLength(request)] };
     },
     parse: parseTraceroute,
+    reader: tracerouteReader,
     startup_ms: 0,
   };
 }
@@ -104,6 +108,7 @@ function plainTool(file: string, version: string, applet: readonly string[]): Pa
       return { file: beside ?? file, args: [...name, ...args, "--", request.address, ...packetLength(request)] };
     },
     parse: parseTraceroute,
+    reader: tracerouteReader,
     startup_ms: 0,
   };
 }
@@ -127,6 +132,7 @@ function mtrTool(file: string): PathTool {
       return { file, args: [...args, "--", request.address] };
     },
     parse: parseMtrRaw,
+    reader: mtrReader,
     startup_ms: 0,
   };
 }
@@ -144,6 +150,7 @@ function tracepathTool(file: string): PathTool {
       return { file, args: ["-n", request.family === 4 ? "-4" : "-6", "-m", String(request.last), "--", request.address] };
     },
     parse: parseTracepath,
+    reader: () => parseTracepathLine,
     startup_ms: 0,
   };
 }

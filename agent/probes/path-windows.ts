@@ -1,7 +1,7 @@
 // Paths on Windows through .NET's Ping class with a rising TTL, after Microsoft's documentation; not tried on Windows. Without
 // PowerShell tracert is read, of which only numbers and addresses count, since its words are in the system's language.
 import { findTool } from "../exec.ts";
-import { parseTraceroute } from "../parsers/traceroute.ts";
+import { parseTraceroute, tracerouteReader } from "../parsers/traceroute.ts";
 import type { PathTool, SweepRequest } from "./path-tool.ts";
 
 /**
@@ -50,6 +50,7 @@ export function windowsTraceTool(): PathTool | undefined {
       return { file, args: ["-d", request.family === 4 ? "-4" : "-6", "-w", wait, "-h", String(request.last), request.address] };
     },
     parse: parseTraceroute,
+    reader: tracerouteReader,
     startup_ms: powershell === undefined ? 0 : 4000,
   };
 }

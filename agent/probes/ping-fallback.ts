@@ -25,7 +25,7 @@ function fallbackSheet(run: TcpPingRun, target: PingTarget, reason: Reason): Met
   const sheet = new MetricSheet();
   const times = run.rtts.filter((rtt) => rtt !== null);
   const sent = run.rtts.length;
-  const none: Reason = "timeout";
+  const none: Reason = run.obstacle?.reason ?? "timeout";
   const rounded = (value: number | undefined) => (value === undefined ? undefined : round3(value));
   sheet.set("ping_method", "tcp", reason);
   sheet.set("ping_family", target.family, reason);
@@ -67,7 +67,9 @@ export async function pingByTcp(
   const sheet = fallbackSheet(run, target, obstacle.reason);
   const told = answered
     ? `measured by TCP to port ${run.port} in its place`
-    : `nor did TCP port ${run.port ?? "443 or 80"} answer in its place`;
+    : run.rtts.length === 0 && run.obstacle !== null
+      ? `nor could TCP be tried in its place: ${run.obstacle.error.message}`
+      : `nor did TCP port ${run.port ?? "443 or 80"} answer in its place`;
   return {
     address: target.address,
     status: answered ? "partial" : "failed",
@@ -76,7 +78,11 @@ export async function pingByTcp(
       : { ...obstacle.error, message: `${obstacle.error.message}; ${told}`.slice(0, 1000) },
     metrics: sheet.metrics,
     reasons: sheet.reasons,
-    detail: { ...detail, tcp_rtts: run.rtts.map((rtt) => (rtt === null ? null : round3(rtt))) },
+    detail: {
+      ...detail,
+      tcp_rtts: run.rtts.map((rtt) => (rtt === null ? null : round3(rtt))),
+      ...(run.untried > 0 ? { tcp_untried: { count: run.untried, why: run.obstacle?.error.message } } : {}),
+    },
     flags: ["tcp_fallback"],
   };
 }

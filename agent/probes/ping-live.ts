@@ -40,6 +40,8 @@ function signed(value: number, digits: number): string {
   return `${value < 0 && Number(size) !== 0 ? "−" : "+"}${size}`;
 }
 
+const unknownTime = ({ under }: PingReply): string => (under === undefined ? "answered" : `< ${under} ms`);
+
 const decimals = (step: number | null): number => (step === null ? 3 : Math.round(-Math.log10(step)));
 
 /** Turns the lines of one run into rows. */
@@ -110,7 +112,7 @@ export class PingLive {
     const digits = decimals(reply.step);
     const off = rtt === null || usual === undefined ? undefined : rtt - usual;
     this.#show(
-      row(index, rtt === null ? "answered" : `${rtt.toFixed(digits)} ms`, tone, {
+      row(index, rtt === null ? unknownTime(reply) : `${rtt.toFixed(digits)} ms`, tone, {
         delta: off === undefined ? "" : signed(off, digits),
         ttl: ttl === null ? "" : `ttl ${ttl}`,
         from,

@@ -30,6 +30,8 @@ export interface PingReading {
   readonly truncated: number;
   /** Replies in time whose round trip the tool did not print. */
   readonly untimed: number;
+  /** Replies quicker than the tool can tell; they are not among the untimed. */
+  readonly quick: number;
   /** TTL of the replies in time and how often each was seen, commonest first. */
   readonly ttls: readonly (readonly [ttl: number, count: number])[];
   /** ICMP errors by class and sender, commonest first. */
@@ -124,7 +126,8 @@ export function readPing(
     late: replies.length - inTime.length,
     damaged: output.altered + output.replies.filter((reply) => reply.damaged).length,
     truncated: output.replies.filter((reply) => reply.truncated).length,
-    untimed: inTime.filter((reply) => !times.has(reply)).length,
+    untimed: inTime.filter((reply) => !times.has(reply) && reply.under === undefined).length,
+    quick: inTime.filter((reply) => !times.has(reply) && reply.under !== undefined).length,
     ttls: tally(inTime.map((reply) => reply.ttl).filter((ttl) => ttl !== null)),
     icmp: tallyErrors(output.errors),
     flags: flagsOf(output, replies, conditions.packet_size),
@@ -197,29 +200,37 @@ function setTtl(sheet: MetricSheet, reading: PingReading, none: Reason): void {
   sheet.set("ping_ttl_changed", seen < 2 ? undefined : reading.ttls.length > 1, seen === 0 ? none : "too_few_samples");
 }
 
+/** A value that is a number, rounded: of a quick reply only its rank is known. */
+const known = (value: number | undefined): number | undefined =>
+  value === undefined || !Number.isFinite(value) ? undefined : round3(value);
+
 function setRoundTrips(sheet: MetricSheet, reading: PingReading, silence: Reason): void {
   const times = reading.rtts.filter((rtt) => rtt !== null);
-  const none: Reason = reading.untimed > 0 ? "not_applicable" : silence;
-  const { exact } = reading;
-  const rounded = (value: number | undefined) => (value === undefined ? undefined : round3(value));
-  sheet.set("ping_rtt_min", rounded(exact?.min ?? (times.length > 0 ? Math.min(...times) : undefined)), none);
-  sheet.set("ping_rtt_max", rounded(exact?.max ?? (times.length > 0 ? Math.max(...times) : undefined)), none);
-  sheet.set("ping_rtt_mean", rounded(exact?.mean ?? statistics.mean(times)), none);
-  sheet.set("ping_rtt_median", rounded(statistics.median(times)), none);
-  const deviation = times.length < 2 ? undefined : (exact?.stddev ?? statistics.standardDeviation(times));
-  const few: Reason = times.length === 0 ? none : "too_few_samples";
-  sheet.set("ping_rtt_stddev", rounded(deviation), few);
+  const { exact, quick } = reading;
+  const none: Reason = quick > 0 ? "unsupported" : reading.untimed > 0 ? "not_applicable" : silence;
+  const few: Reason = times.length === 0 || quick > 0 ? none : "too_few_samples";
+  // Quick replies come before all others; a median or percentile that falls among them has no value.
+  const ranked = [...times, ...new Array<number>(quick).fill(Number.NEGATIVE_INFINITY)];
   const enough = (least: number, percent: number, values: readonly number[]) =>
-    values.length >= least ? statistics.percentile(values, percent) : undefined;
+    values.length >= least ? known(statistics.percentile(values, percent)) : undefined;
   const { p95, p99 } = statistics.PERCENTILE_MIN;
-  const high = enough(p95, 95, times);
-  sheet.set("ping_rtt_p95", rounded(high), few);
-  sheet.set("ping_rtt_p99", rounded(enough(p99, 99, times)), few);
-  sheet.set("ping_pdv_p95", high === undefined ? undefined : round3(high - (exact?.min ?? Math.min(...times))), few);
-  const variations = statistics.delayVariations(reading.rtts);
-  sheet.set("ping_ipdv_mean", rounded(statistics.mean(variations)), few);
-  sheet.set("ping_ipdv_p95", rounded(enough(p95, 95, variations)), few);
-  sheet.set("ping_jitter_rfc3550", rounded(statistics.jitterRfc3550(reading.rtts)), few);
+  const least = known(exact?.min ?? (ranked.length > 0 ? Math.min(...ranked) : undefined));
+  const high = enough(p95, 95, ranked);
+  sheet.set("ping_rtt_min", least, none);
+  sheet.set("ping_rtt_max", known(exact?.max ?? (ranked.length > 0 ? Math.max(...ranked) : undefined)), none);
+  sheet.set("ping_rtt_median", known(statistics.median(ranked)), none);
+  sheet.set("ping_rtt_p95", high, few);
+  sheet.set("ping_rtt_p99", enough(p99, 99, ranked), few);
+  sheet.set("ping_pdv_p95", high === undefined || least === undefined ? undefined : round3(high - least), few);
+  // What every reply goes into has no value where some have no time.
+  const whole = quick > 0 ? [] : times;
+  const variations = quick > 0 ? [] : statistics.delayVariations(reading.rtts);
+  const deviation = whole.length < 2 ? undefined : (exact?.stddev ?? statistics.standardDeviation(whole));
+  sheet.set("ping_rtt_mean", known(exact?.mean ?? statistics.mean(whole)), none);
+  sheet.set("ping_rtt_stddev", known(deviation), few);
+  sheet.set("ping_ipdv_mean", known(statistics.mean(variations)), few);
+  sheet.set("ping_ipdv_p95", enough(p95, 95, variations), few);
+  sheet.set("ping_jitter_rfc3550", known(statistics.jitterRfc3550(quick > 0 ? [] : reading.rtts)), few);
 }
 
 function setBursts(sheet: MetricSheet, reading: PingReading): void {

@@ -1,6 +1,7 @@
 // What a run of ping means: its outcome from what was read, or why nothing can be said.
 import type { Reason } from "#contract/metrics";
 import type { ErrorSource, ResultError, Status } from "#contract/result";
+import { sameAddress } from "../address.ts";
 import type { ToolRun } from "../exec.ts";
 import { installHint } from "../install-hint.ts";
 import { complaintText, pingComplaint } from "../parsers/ping.ts";
@@ -74,7 +75,7 @@ function silenceError(reading: PingReading, address: string): ResultError {
   }
   const { kind, from, mtu } = first;
   // The target itself saying no is the target's doing; anybody else on the way is the network's.
-  const source: ErrorSource = from === address ? "target" : "network";
+  const source: ErrorSource = sameAddress(from, address) ? "target" : "network";
   const sender = from === null ? "this host" : from;
   const size = mtu === null ? "" : ` (MTU ${mtu})`;
   return { code: "unreachable", source, message: `${sender} answered ${kind.replaceAll("_", " ")}${size} for ${address}` };

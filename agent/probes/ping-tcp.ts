@@ -1,8 +1,8 @@
 // Round trips by TCP handshake, for hosts on which ICMP is not permitted or ping is missing. An accepted and a refused
 // connection (RST) both answer a SYN, so both time a round trip; nothing is sent on the connection.
-import { connect } from "node:net";
 import { performance } from "node:perf_hooks";
-import { setTimeout as after } from "node:timers/promises";
+import { waitUntil } from "../wait.ts";
+import { connectFailure, dial, type Failure, hangUp, saysNothing } from "./endpoint.ts";
 
 /** Ports tried, the better first. */
 const PORTS = [443, 80] as const;
@@ -14,6 +14,7 @@ const PREFERENCE_MS = 150;
 export interface TcpPingOrder {
   /** An address literal. */
   readonly address: string;
+  readonly family: 4 | 6;
   readonly count: number;
   /** Seconds. */
   readonly interval: number;
@@ -29,69 +30,68 @@ export interface TcpPingRun {
   readonly port: number | null;
   /** Round trip by connection tried, ms; null where nothing answered in time. */
   readonly rtts: readonly (number | null)[];
+  /** Connections this host itself could not try: they are in no other figure. */
+  readonly untried: number;
+  /** Why it could not try the first of them. */
+  readonly obstacle: Failure | null;
 }
 
-/** Time from SYN to SYN/ACK or RST in milliseconds; null when neither came in time or the network said it cannot reach the host. */
-function handshake(address: string, port: number, timeout_ms: number, signal: AbortSignal): Promise<number | null> {
-  return new Promise((resolve) => {
-    const start = performance.now();
-    const socket = connect({ host: address, port });
-    const finish = (answered: boolean) => {
-      const took = performance.now() - start;
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-      socket.removeAllListeners().on("error", () => socket.destroy());
-      socket.resetAndDestroy();
-      resolve(answered && took < timeout_ms ? took : null);
-    };
-    const stop = () => finish(false);
-    const timer = setTimeout(stop, timeout_ms);
-    signal.addEventListener("abort", stop, { once: true });
-    socket.once("connect", () => finish(true));
-    socket.once("error", (error: NodeJS.ErrnoException) => finish(error.code === "ECONNREFUSED"));
-    if (signal.aborted) stop();
-  });
+/**
+ * Time from SYN to SYN/ACK or RST in milliseconds; null when neither came in time or the network said it cannot reach the host; a
+ * failure when this host itself could not try; undefined when the run ended first.
+ */
+async function handshake(order: TcpPingOrder, port: number, timeout_ms: number, signal: AbortSignal): Promise<Shaken> {
+  const { address, family } = order;
+  const { socket, outcome } = dial({ address, family, port }, timeout_ms, signal);
+  const dialled = await outcome;
+  hangUp(socket);
+  if (dialled.kind === "stopped") return undefined;
+  if (dialled.kind === "error" && saysNothing(dialled)) return connectFailure(dialled, { address, family, port });
+  const answered = dialled.kind === "connected" || (dialled.kind === "error" && dialled.errno === "ECONNREFUSED");
+  return answered && dialled.ms < timeout_ms ? dialled.ms : null;
 }
+
+type Shaken = number | null | Failure | undefined;
+
+const isAnswer = (shaken: Shaken): shaken is number | null => typeof shaken === "number" || shaken === null;
+const isFailure = (shaken: Shaken): shaken is Failure => typeof shaken === "object" && shaken !== null;
 
 /** The port to measure: 443 unless only 80 answers. This first round also warms up what the first connection of a process costs. */
-async function choosePort(order: TcpPingOrder, timeout_ms: number): Promise<number | undefined> {
+async function choosePort(order: TcpPingOrder, timeout_ms: number): Promise<number | Failure | undefined> {
   const [secure, plain] = PORTS;
   const chosen = new AbortController();
   const signal = AbortSignal.any([order.signal, chosen.signal]);
-  const first = handshake(order.address, secure, timeout_ms, signal);
-  const second = handshake(order.address, plain, timeout_ms, signal);
-  const preferred = first.then((rtt) => (rtt === null ? undefined : secure));
-  const other = second.then(async (rtt) => {
-    if (rtt === null) return undefined;
-    await after(PREFERENCE_MS, undefined, { signal }).catch(() => undefined);
+  const first = handshake(order, secure, timeout_ms, signal);
+  const second = handshake(order, plain, timeout_ms, signal);
+  const preferred = first.then((shaken) => (typeof shaken === "number" ? secure : undefined));
+  const other = second.then(async (shaken) => {
+    if (typeof shaken !== "number") return undefined;
+    await waitUntil(performance.now() + PREFERENCE_MS, signal);
     return plain;
   });
   const port = (await Promise.race([preferred, other])) ?? (await preferred) ?? (await other);
   chosen.abort();
-  return port;
-}
-
-/** Waits until a moment of the monotonic clock; false when stopped before. */
-async function until(moment: number, signal: AbortSignal): Promise<boolean> {
-  const wait = moment - performance.now();
-  if (wait > 0) await after(wait, undefined, { signal }).catch(() => undefined);
-  return !signal.aborted;
+  if (port !== undefined) return port;
+  const failures = (await Promise.all([first, second])).filter(isFailure);
+  return failures.length === PORTS.length ? failures[0] : undefined;
 }
 
 /** `count` handshakes on an absolute schedule. Ends with what it has when stopped. */
 export async function tcpPing(order: TcpPingOrder): Promise<TcpPingRun> {
   const timeout_ms = Math.min(order.timeout * 1000, RETRANSMISSION_MS - 10);
   const port = await choosePort(order, timeout_ms);
-  if (port === undefined) return { port: null, rtts: [] };
+  if (typeof port !== "number") return { port: null, rtts: [], untried: 0, obstacle: port ?? null };
   const start = performance.now();
-  const running: Promise<number | null>[] = [];
+  const running: Promise<Shaken>[] = [];
   for (let index = 0; index < order.count; index++) {
-    if (!(await until(start + index * order.interval * 1000, order.signal))) break;
-    const answer = handshake(order.address, port, timeout_ms, order.signal).then((rtt) => {
-      order.onAnswer?.(index, rtt, port);
-      return rtt;
+    if (!(await waitUntil(start + index * order.interval * 1000, order.signal))) break;
+    const answer = handshake(order, port, timeout_ms, order.signal).then((shaken) => {
+      if (isAnswer(shaken)) order.onAnswer?.(index, shaken, port);
+      return shaken;
     });
     running.push(answer);
   }
-  return { port, rtts: await Promise.all(running) };
+  const shaken = await Promise.all(running);
+  const failures = shaken.filter(isFailure);
+  return { port, rtts: shaken.filter(isAnswer), untried: failures.length, obstacle: failures[0] ?? null };
 }

@@ -1,4 +1,5 @@
 // The kernel's figures of our own connections, read by ss (iproute2). It needs no privilege; one call serves many sockets.
+import type { Socket } from "node:net";
 import type { Reason } from "#contract/metrics";
 import { findTool, runTool } from "../exec.ts";
 import { parseSs, type SsSocket } from "../parsers/ss.ts";
@@ -6,7 +7,7 @@ import { parseSs, type SsSocket } from "../parsers/ss.ts";
 /** ss answers in milliseconds; one that does not in this time is not asked again. */
 const SS_MS = 1000;
 const SS_GRACE_MS = 100;
-/** Answers in a row without the socket asked for, until ss is taken for one that cannot show it. */
+/** Answers in a row without any of the sockets asked for that are still open, until ss is taken for one that cannot show them. */
 const MISSES_MOST = 3;
 
 export class KernelReader {
@@ -27,12 +28,13 @@ export class KernelReader {
     return this.#missing;
   }
 
-  /** The sockets with these local ports that are connected, or connecting, to `peerPort`; by local port. */
-  async read(ports: readonly number[], peerPort: number): Promise<Map<number, SsSocket>> {
-    const sockets = new Map<number, SsSocket>();
-    if (this.#file === undefined || this.#missing !== undefined || ports.length === 0) return sockets;
+  /** The figures of these sockets as far as they are connected, or connecting, to `peerPort`. */
+  async read(sockets: readonly Socket[], peerPort: number): Promise<Map<Socket, SsSocket>> {
+    const found = new Map<Socket, SsSocket>();
+    const byPort = new Map(sockets.flatMap((socket) => (socket.localPort === undefined ? [] : [[socket.localPort, socket]])));
+    if (this.#file === undefined || this.#missing !== undefined || byPort.size === 0) return found;
     // ss takes its filter as words of its own and honours no `--`: only numbers of ours go there.
-    const filter = ports.map((port) => `sport = :${Math.trunc(port)}`).join(" or ");
+    const filter = [...byPort.keys()].map((port) => `sport = :${Math.trunc(port)}`).join(" or ");
     const run = await runTool({
       file: this.#file,
       args: ["-Htino", filter],
@@ -40,17 +42,19 @@ export class KernelReader {
       grace_ms: SS_GRACE_MS,
       signal: this.#signal,
     });
-    if (run.aborted) return sockets;
+    if (run.aborted) return found;
     if (run.timedOut) this.#missing = "timeout";
     else if (run.startError === "EPERM" || run.startError === "EACCES") this.#missing = "no_permission";
     else if (run.code !== 0) this.#missing = "unsupported";
-    if (this.#missing !== undefined) return sockets;
-    for (const socket of parseSs(run.stdout)) {
-      const readable = socket.info.rto_ms !== null && socket.peer_port === peerPort && ports.includes(socket.local_port);
-      if (readable) sockets.set(socket.local_port, socket);
+    if (this.#missing !== undefined) return found;
+    for (const figures of parseSs(run.stdout)) {
+      const socket = byPort.get(figures.local_port);
+      if (socket !== undefined && figures.info.rto_ms !== null && figures.peer_port === peerPort) found.set(socket, figures);
     }
-    this.#misses = sockets.size > 0 ? 0 : this.#misses + 1;
+    // A connection that its peer has reset meanwhile is gone for ss too, which is not the fault of ss.
+    if (found.size > 0) this.#misses = 0;
+    else if ([...byPort.values()].some((socket) => !socket.destroyed)) this.#misses += 1;
     if (this.#misses >= MISSES_MOST) this.#missing = "unsupported";
-    return sockets;
+    return found;
   }
 }

@@ -2,6 +2,7 @@
 import { type MetricName, metricsOf, type Reason } from "#contract/metrics";
 import type { TcpInfo } from "../parsers/ss.ts";
 import * as statistics from "../statistics.ts";
+import { saysNothing } from "./endpoint.ts";
 import { MetricSheet } from "./probe.ts";
 import type { Sending } from "./tcp-send.ts";
 import type { Attempt } from "./tcp-series.ts";
@@ -48,14 +49,17 @@ export function tcpMetrics(reading: TcpReading): MetricSheet {
   const sheet = new MetricSheet();
   setConnects(sheet, reading);
   setKernel(sheet, reading);
-  const absent = reading.missing ?? (connectTimes(reading.attempts).length === 0 ? reading.silence : "unsupported");
+  // A connection its peer has broken is gone before its figures can be read.
+  const lasted = reading.attempts.some(({ dialled, broken }) => dialled.kind === "connected" && broken === null);
+  const absent = reading.missing ?? (lasted ? "unsupported" : reading.silence);
   sheet.fill(metricsOf("tcp"), absent);
   return sheet;
 }
 
 function setConnects(sheet: MetricSheet, { attempts, port, silence }: TcpReading): void {
   const times = connectTimes(attempts);
-  const counted = attempts.filter(({ dialled }) => dialled.kind !== "stopped");
+  const counted = attempts.filter(({ dialled }) => !saysNothing(dialled));
+  const tried = counted.length > 0;
   const median = statistics.median(times);
   const few: Reason = times.length === 0 ? silence : "too_few_samples";
   const p95 = times.length >= statistics.PERCENTILE_MIN.p95 ? statistics.percentile(times, 95) : undefined;
@@ -63,10 +67,9 @@ function setConnects(sheet: MetricSheet, { attempts, port, silence }: TcpReading
   sheet.set("tcp_connect_min", times.length > 0 ? round3(Math.min(...times)) : undefined, silence);
   sheet.set("tcp_connect_p95", p95 && round3(p95), few);
   sheet.set("tcp_connect_max", times.length > 0 ? round3(Math.max(...times)) : undefined, silence);
-  sheet.set("tcp_attempts", counted.length, "not_applicable");
-  sheet.set("tcp_connected", times.length, "not_applicable");
-  const failed = counted.length > 0 ? round3((100 * (counted.length - times.length)) / counted.length) : undefined;
-  sheet.set("tcp_failed_pct", failed, "too_few_samples");
+  sheet.set("tcp_attempts", tried ? counted.length : undefined, silence);
+  sheet.set("tcp_connected", tried ? times.length : undefined, silence);
+  sheet.set("tcp_failed_pct", tried ? round3((100 * (counted.length - times.length)) / counted.length) : undefined, silence);
   sheet.set("tcp_error", firstErrno(attempts), "not_applicable");
   sheet.set("tcp_port", port, "not_applicable");
 }
@@ -129,7 +132,10 @@ function setKernel(sheet: MetricSheet, reading: TcpReading): void {
   setSending(sheet, reading);
 }
 
-/** Retransmitted SYNs of every connect, failed ones too: a connection that sent nothing has retransmitted nothing else. */
+/**
+ * Retransmitted SYNs of the connects the kernel still knew when it was asked: established ones and those without an answer, not
+ * refused ones. A connection that sent nothing has retransmitted nothing else.
+ */
 function setSyns(sheet: MetricSheet, { attempts, sending, sender }: TcpReading): void {
   const read = attempts.flatMap(({ info }) => (info === null ? [] : [info]));
   if (read.length === 0) return;

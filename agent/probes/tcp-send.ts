@@ -2,8 +2,8 @@
 import { randomFillSync } from "node:crypto";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { setTimeout as pause } from "node:timers/promises";
 import type { TcpInfo } from "../parsers/ss.ts";
+import { waitUntil } from "../wait.ts";
 import type { Dial } from "./endpoint.ts";
 import type { KernelReader } from "./tcp-kernel.ts";
 
@@ -37,7 +37,6 @@ export async function sendBytes(
   around: { kernel: KernelReader; peerPort: number; signal: AbortSignal; onSample(sample: SendSample): void },
 ): Promise<Sending> {
   const { kernel, peerPort, signal } = around;
-  const port = socket.localPort;
   // Whatever the peer sends back is taken in, so that it cannot stop us by its own full buffer.
   socket.resume();
   const start = performance.now();
@@ -51,11 +50,10 @@ export async function sendBytes(
   });
   let complete = false;
   while (!stop.aborted && !complete) {
-    await pause(performance.now() - start < EARLY_MS ? SAMPLE_MS : LATER_SAMPLE_MS, undefined, { signal: stop }).catch(
-      () => undefined,
-    );
+    const now = performance.now();
+    await waitUntil(now + (now - start < EARLY_MS ? SAMPLE_MS : LATER_SAMPLE_MS), stop);
     const all = handedOver;
-    const seen = port === undefined ? undefined : (await kernel.read([port], peerPort)).get(port);
+    const seen = (await kernel.read([socket], peerPort)).get(socket);
     if (seen !== undefined) {
       const sample = { at_ms: performance.now() - start, info: seen.info };
       samples.push(sample);

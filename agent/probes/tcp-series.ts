@@ -1,7 +1,7 @@
 // A series of connects on a schedule. Ended ones stay open for a moment, so that one call of ss reads the figures of several.
 import { performance } from "node:perf_hooks";
-import { setTimeout as pause } from "node:timers/promises";
 import type { TcpInfo } from "../parsers/ss.ts";
+import { waitUntil } from "../wait.ts";
 import { type Dial, type Dialled, dial, type Endpoint, hangUp } from "./endpoint.ts";
 import type { KernelReader } from "./tcp-kernel.ts";
 
@@ -30,6 +30,10 @@ export interface SeriesOrder {
   readonly keep: boolean;
   readonly tos: number | undefined;
 }
+
+/** Connections of a series that are open at once at most: each as long as its time-out, and until its figures are read. */
+export const mostOpen = ({ count, interval_ms, timeout_ms }: SeriesOrder): number =>
+  Math.min(count, Math.floor((timeout_ms + HELD_MS) / interval_ms) + 1);
 
 interface Held {
   readonly attempt: Attempt;
@@ -75,19 +79,12 @@ export class ConnectSeries {
     const start = performance.now();
     const ends: Promise<void>[] = [];
     for (let index = 0; index < this.#order.count; index++) {
-      if (!(await this.#until(start + index * this.#order.interval_ms))) break;
+      if (!(await waitUntil(start + index * this.#order.interval_ms, this.#signal))) break;
       ends.push(this.#connect(index, start, onEnd));
     }
     await Promise.all(ends);
     this.#readHeld();
     await this.#reading;
-  }
-
-  /** Waits for a moment; false when the run ended before it. */
-  async #until(due: number): Promise<boolean> {
-    const wait = due - performance.now();
-    if (wait > 0) await pause(wait, undefined, { signal: this.#signal }).catch(() => undefined);
-    return !this.#signal.aborted;
   }
 
   async #connect(index: number, start: number, onEnd: (attempt: Attempt) => void): Promise<void> {
@@ -127,14 +124,12 @@ export class ConnectSeries {
   }
 
   async #readAndClose(held: readonly Held[]): Promise<void> {
-    const byPort = new Map<number, Held>();
+    const asked = held.map(({ dial }) => dial.socket);
+    const figures = await this.#kernel.read(asked, this.#endpoint.port);
     for (const each of held) {
-      const port = each.dial.socket.localPort;
-      if (port !== undefined) byPort.set(port, each);
+      each.attempt.info = figures.get(each.dial.socket)?.info ?? null;
+      this.#close(each);
     }
-    const sockets = await this.#kernel.read([...byPort.keys()], this.#endpoint.port);
-    for (const [port, { attempt }] of byPort) attempt.info = sockets.get(port)?.info ?? null;
-    for (const each of held) this.#close(each);
   }
 
   #close(held: Held): void {

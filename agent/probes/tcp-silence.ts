@@ -4,7 +4,7 @@ import { runTool } from "../exec.ts";
 import { dial, type Endpoint, type Failure, hangUp, showEndpoint } from "./endpoint.ts";
 import { pingAdapter } from "./ping.ts";
 
-/** How the host showed that it is alive, and how long its answer took, ms; undefined where it did not. */
+/** How the host showed that it is alive, and how long its answer took at most, ms; undefined where it did not. */
 export type SignOfLife =
   | { readonly by: "echo"; readonly ms: number }
   | { readonly by: "port"; readonly port: number; readonly ms: number };
@@ -99,8 +99,8 @@ async function echo({ address }: Endpoint, signal: AbortSignal): Promise<SignOfL
   const command = adapter.command(tool, { address, count: 1, interval: 1, timeout: WAIT_S, packet_size: PAYLOAD });
   if ("unsupported" in command) return undefined;
   const run = await runTool({ ...command, timeout_ms: (WAIT_S + 1) * 1000, grace_ms: GRACE_MS, signal });
-  const reply = adapter.parse(run, tool).replies.find((each) => !each.damaged && each.rtt !== null);
-  return reply === undefined ? undefined : { by: "echo", ms: reply.rtt ?? 0 };
+  const [ms] = adapter.parse(run, tool).replies.flatMap((reply) => (reply.damaged ? [] : (reply.rtt ?? reply.under ?? [])));
+  return ms === undefined ? undefined : { by: "echo", ms };
 }
 
 async function otherPort(endpoint: Endpoint, signal: AbortSignal): Promise<SignOfLife | undefined> {

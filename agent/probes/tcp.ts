@@ -3,19 +3,21 @@ import { Socket } from "node:net";
 import type { ResultError, Status } from "#contract/result";
 import type { TcpParams } from "#contract/test-types/tcp";
 import { round3 } from "../statistics.ts";
-import { connectFailure, type Endpoint, type Failure, findEndpoint, hangUp, showEndpoint, warmUp } from "./endpoint.ts";
+import { connectFailure, type Endpoint, type Failure, findEndpoint, hangUp, STOPPED, showEndpoint, warmUp } from "./endpoint.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 import { KernelReader } from "./tcp-kernel.ts";
-import { connectTimes, type TcpReading, tcpMetrics } from "./tcp-metrics.ts";
+import { type TcpReading, tcpMetrics } from "./tcp-metrics.ts";
 import { connectRow, sendRow, tcpView } from "./tcp-rows.ts";
 import { type Sending, sendBytes } from "./tcp-send.ts";
-import { type Attempt, ConnectSeries } from "./tcp-series.ts";
+import { type Attempt, ConnectSeries, mostOpen, type SeriesOrder } from "./tcp-series.ts";
 import { type SignOfLife, silenceOf, watchSilence } from "./tcp-silence.ts";
 
 /** Node sets the TOS byte of a socket since 24.14 and 25.6. */
 const CAN_MARK = typeof Socket.prototype.setTypeOfService === "function";
 /** Kept for the end of the run when bytes are sent, ms. */
 const RESERVE_MS = 50;
+/** Places for sockets a run takes at most. */
+const SOCKETS_MAX = 16;
 /** Rows of a transfer a watcher sees, at most so often, ms. */
 const ROW_MS = 500;
 
@@ -26,18 +28,12 @@ async function run(destination: string, params: TcpParams, context: RunContext):
     return unmeasured("tcp", { code: "unsupported", source: "agent", message }, "unsupported");
   }
   const found = await findEndpoint(destination, params, budget.signal);
+  if (budget.stopped) return unmeasured("tcp", STOPPED.error, STOPPED.reason);
   if (!found.ok) return unmeasured("tcp", found.error, found.reason, { detail: { resolve_ms: found.resolve_ms } });
   await warmUp();
   const { endpoint } = found;
   const kernel = new KernelReader(budget.signal);
-  const order = {
-    count: params.count,
-    interval_ms: params.interval * 1000,
-    timeout_ms: params.timeout * 1000,
-    keep: params.send_bytes > 0,
-    // The DS field is the upper six bits of the old TOS byte (RFC 2474).
-    tos: params.dscp === undefined ? undefined : params.dscp << 2,
-  };
+  const order = seriesOf(params);
   const series = new ConnectSeries(endpoint, order, kernel, budget.signal);
   const alive = await connectAll(series, endpoint, params, context);
   const { kept } = series;
@@ -50,6 +46,15 @@ async function run(destination: string, params: TcpParams, context: RunContext):
   const reading = { attempts, sending, sender: kept?.attempt, missing: kernel.missing, silence, port: endpoint.port };
   return { ...report(endpoint, reading, trouble), flags: markFlags(params, series.unmarked) };
 }
+
+const seriesOf = ({ count, interval, timeout, send_bytes, dscp }: TcpParams): SeriesOrder => ({
+  count,
+  interval_ms: interval * 1000,
+  timeout_ms: timeout * 1000,
+  keep: send_bytes > 0,
+  // The DS field is the upper six bits of the old TOS byte (RFC 2474).
+  tos: dscp === undefined ? undefined : dscp << 2,
+});
 
 /** A DSCP that marked nothing is told: Node marks what follows the handshake, never the SYN. */
 function markFlags({ dscp, send_bytes }: TcpParams, unmarked: boolean): string[] {
@@ -101,7 +106,7 @@ function judge(
   { alive, timeout_ms }: { alive: SignOfLife | undefined; timeout_ms: number },
   stopped: boolean,
 ): Failure | undefined {
-  if (stopped) return connectFailure({ kind: "stopped", ms: 0 }, endpoint);
+  if (stopped) return STOPPED;
   const failures = attempts.flatMap(({ dialled, broken }): Failure[] => {
     if (dialled.kind === "stopped") {
       const message = "the run's time was over before every connect had ended";
@@ -158,7 +163,7 @@ function report(endpoint: Endpoint, reading: TcpReading, trouble: Failure | unde
       port: endpoint.port,
       resolve_ms: endpoint.resolve_ms,
       resolved_by: endpoint.resolved_by,
-      kernel_figures: missing ?? (connectTimes(attempts).length > 0 ? "ss" : null),
+      kernel_figures: missing ?? (attempts.some(({ info }) => info !== null) ? "ss" : null),
       connects: attempts.map(({ index, at_ms, dialled, info, broken }) => ({
         n: index + 1,
         at_ms: round3(at_ms),
@@ -190,7 +195,10 @@ function sendDetail(sending: Sending): Record<string, unknown> {
 
 /** TCP handshakes (RFC 9293) and the kernel's figures of them (struct tcp_info; RFC 4898, 6298). */
 export const tcp: Probe<"tcp"> = {
-  places: ({ send_bytes }) => (send_bytes > 0 ? { sockets: 1, path: 1 } : { sockets: 1 }),
+  places(params) {
+    const sockets = Math.min(SOCKETS_MAX, mostOpen(seriesOf(params)));
+    return params.send_bytes > 0 ? { sockets, path: 1 } : { sockets };
+  },
   run,
   view: tcpView,
 };

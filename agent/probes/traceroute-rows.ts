@@ -1,5 +1,6 @@
 // What people see of a traceroute: the table of hops as it grows, and in the end what it means.
 import type { Measurement } from "#contract/result";
+import { sameAddress } from "../address.ts";
 import type { AsnTable } from "../asn.ts";
 import { type Cell, cell, figure, lossTone, milliseconds, percent, type Row } from "../rows.ts";
 import { type Hop, hopTable } from "./path-hops.ts";
@@ -95,7 +96,7 @@ export class TracerouteRows implements RunWatch {
     if (probe.addr !== null) this.#about.names?.ask(probe.addr);
     if (!this.#live) return;
     this.#probes.push(probe);
-    this.#passed.set(probe.flow, probe.addr === this.#about.address ? Number.POSITIVE_INFINITY : probe.ttl - 1);
+    this.#passed.set(probe.flow, sameAddress(probe.addr, this.#about.address) ? Number.POSITIVE_INFINITY : probe.ttl - 1);
     this.#showKnown();
   }
 
@@ -107,7 +108,10 @@ export class TracerouteRows implements RunWatch {
   /** Hops that every flow has passed; silent ones only once somebody behind them answered. */
   #showKnown(): void {
     const last = Math.max(0, ...this.#probes.map(({ ttl }) => ttl));
-    const end = Math.min(last, ...this.#probes.filter(({ addr }) => addr === this.#about.address).map(({ ttl }) => ttl));
+    const end = Math.min(
+      last,
+      ...this.#probes.filter(({ addr }) => sameAddress(addr, this.#about.address)).map(({ ttl }) => ttl),
+    );
     const passed = Math.min(end, ...this.#passed.values());
     for (; this.#next <= passed; this.#next++) {
       const hop = hopTable(this.#probes, end, 0)[this.#next - 1];

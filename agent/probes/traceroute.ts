@@ -4,11 +4,14 @@ import { checkHost } from "#contract/destination";
 import type { Reason } from "#contract/metrics";
 import type { ErrorCode, ErrorSource, ResultError } from "#contract/result";
 import type { TracerouteParams } from "#contract/test-types/traceroute";
-import { asnTable } from "../asn.ts";
+import { canonicalAddress, sameAddress } from "../address.ts";
+import { type AsnTable, asnTable } from "../asn.ts";
 import { installHint } from "../install-hint.ts";
 import { resolveHost } from "../resolve.ts";
+import { waitFor } from "../wait.ts";
+import { pathDetail } from "./path-detail.ts";
 import { hasLoop } from "./path-merge.ts";
-import { flowDetail, pathMetrics, readPath } from "./path-metrics.ts";
+import { pathMetrics, readPath } from "./path-metrics.ts";
 import { HopNames } from "./path-names.ts";
 import { PARALLEL_MAX } from "./path-round.ts";
 import { type PathRun, type RunPlan, runRounds, type Tried } from "./path-run.ts";
@@ -48,20 +51,55 @@ async function run(destination: string, params: TracerouteParams, context: RunCo
     return failed(error, "dns_fail", null, detail);
   }
   const target = { address: found.address, family: found.family, detail: { ...detail, resolved_by: found.via } };
-  return alone(found.address, () => measure(tool, target, params, context));
+  const outcome = await alone(found.address, context.budget.signal, () => measure(tool, target, params, context));
+  return outcome ?? neverAlone(target, context);
+}
+
+/** The run's whole time went by while another one measured the same path. */
+function neverAlone({ address, detail }: Target, { budget }: RunContext): Outcome {
+  if (budget.stopped) return failed(ABORTED, "timeout", address, detail);
+  const message = `another run measured the path to ${address} all the time this one had; let them run less often, or end sooner`;
+  return failed({ code: "deadline", source: "agent", message }, "timeout", address, detail);
 }
 
 const running = new Map<string, Promise<unknown>>();
 
-/** Flows of two runs to the same address would share their ports and take each other's answers: one after the other. */
-async function alone<Result>(address: string, work: () => Promise<Result>): Promise<Result> {
-  const turn = (running.get(address) ?? Promise.resolve()).then(work, work);
-  running.set(address, turn);
+/**
+ * Flows of two runs to the same address would share their ports and take each other's answers: one after the other. Undefined when
+ * the signal aborted before it was this one's turn.
+ */
+async function alone<Result>(address: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result | undefined> {
+  const key = canonicalAddress(address);
+  const before = running.get(key) ?? Promise.resolve();
+  let leave: () => void = () => undefined;
+  const left = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  // Whoever comes next waits for all before it, also when this one leaves the queue early.
+  const turn = before.then(() => left);
+  running.set(key, turn);
+  void turn.then(() => running.get(key) === turn && running.delete(key));
   try {
-    return await turn;
+    return (await waitFor(before, signal)) ? await work() : undefined;
   } finally {
-    if (running.get(address) === turn) running.delete(address);
+    leave();
   }
+}
+
+function planOf(tool: PathTool, target: Target, params: TracerouteParams, series: string | undefined): RunPlan {
+  const { address, family } = target;
+  return {
+    tool,
+    order: { address, family, timeout: params.timeout, packet_size: params.packet_size, dscp: params.dscp },
+    methods: params.method === "auto" ? tool.methods : [params.method],
+    port: params.port,
+    flows: params.flows,
+    count: params.count,
+    rounds: params.rounds,
+    interval: params.interval,
+    max_hops: params.max_hops,
+    key: series === undefined ? undefined : `${series} ${params.port ?? ""}`,
+  };
 }
 
 async function measure(tool: PathTool, target: Target, params: TracerouteParams, context: RunContext): Promise<Outcome> {
@@ -71,57 +109,41 @@ async function measure(tool: PathTool, target: Target, params: TracerouteParams,
   const names = params.names ? new HopNames() : undefined;
   const lookup = await asnTable();
   const table = "table" in lookup ? lookup.table : undefined;
-  const plan: RunPlan = {
-    tool,
-    order: { ...target, timeout: params.timeout, packet_size: params.packet_size, dscp: params.dscp },
-    methods: params.method === "auto" ? tool.methods : [params.method],
-    port: params.port,
-    flows: params.flows,
-    count: params.count,
-    rounds: params.rounds,
-    interval: params.interval,
-    max_hops: params.max_hops,
-    key: context.series === undefined ? undefined : `${context.series} ${params.port ?? ""}`,
-  };
   const rows = new TracerouteRows(context, { address: target.address, names, table, rounds: params.rounds });
   const before = budget.left();
-  const runner = await runRounds(plan, rows, part.signal, budget);
+  const runner = await runRounds(planOf(tool, target, params, context.series), rows, part.signal);
   const over = part.signal.aborted;
   const result = await runner.finish();
   await names?.finish(Math.min(budget.left() - reserve / 2, over ? 0 : Number.POSITIVE_INFINITY));
   if (budget.stopped) return failed(ABORTED, "timeout", target.address, target.detail);
   if (over) budget.hit("path");
   if (!("method" in result)) return nothing(result.tried, target, over);
-  const conditions = {
-    address: target.address,
-    elapsed_s: (before - budget.left()) / 1000,
-    steady: tool.steady(result.method),
-    table,
-  };
+  const missing = "missing" in lookup && lookup.missing !== null ? { asn_table: lookup.missing } : {};
+  const about = { target: { ...target, detail: { ...target.detail, ...missing } }, tool, names, table };
+  const elapsed_s = (before - budget.left()) / 1000;
+  return report(result, about, elapsed_s, complaint(result, target.address, over, params.rounds));
+}
+
+interface About {
+  readonly target: Target;
+  readonly tool: PathTool;
+  readonly names: HopNames | undefined;
+  readonly table: AsnTable | undefined;
+}
+
+function report(result: PathRun, { target, tool, names, table }: About, elapsed_s: number, error: ResultError | null): Outcome {
+  const { address } = target;
+  const conditions = { address, elapsed_s, steady: tool.steady(result.method), table };
   const reading = readPath(result, conditions);
   const { metrics, reasons } = pathMetrics(result, reading, conditions);
-  const error = complaint(result, target.address, over, params.rounds);
-  const reached = reading.distance !== undefined;
+  const heard = reading.distance !== undefined || reading.hops.some(({ received }) => received > 0);
   return {
-    address: target.address,
-    status: error === null ? "ok" : reached || reading.hops.some(({ received }) => received > 0) ? "partial" : "failed",
+    address,
+    status: error === null ? "ok" : heard ? "partial" : "failed",
     error,
     metrics,
     reasons,
-    detail: {
-      ...target.detail,
-      method: result.method,
-      tried: triedDetail(result.tried),
-      rounds: result.rounds,
-      hops: reading.hops.map((hop) => ({
-        ...hop,
-        ...(names === undefined ? {} : { names: hop.addrs.map((addr) => names.of(addr)) }),
-        ...(table === undefined ? {} : { asns: hop.addrs.map((addr) => table.find(addr) ?? null) }),
-      })),
-      flows: flowDetail(result),
-      changes: result.changes.slice(0, 32),
-      ...("missing" in lookup && lookup.missing !== null ? { asn_table: lookup.missing } : {}),
-    },
+    detail: { ...target.detail, tried: triedDetail(result.tried), ...pathDetail(result, reading, { names, table }) },
     flags: reading.loss.limited ? ["target_rate_limited"] : [],
   };
 }
@@ -189,7 +211,7 @@ function nothing(tried: readonly Tried[], target: Target, over: boolean): Outcom
 
 /** Codes of the ICMP errors routers answer with, by the mark traceroute prints (RFC 792, 1122, 1812). */
 function stoppedError(stopped: { ttl: number; by: string; icmp: string }, address: string): ResultError {
-  const source: ErrorSource = stopped.by === address ? "target" : "network";
+  const source: ErrorSource = sameAddress(stopped.by, address) ? "target" : "network";
   const at = `hop ${stopped.ttl}`;
   if (stopped.icmp === "!port") {
     return { code: "refused", source, message: `${stopped.by} at ${at} refused packets for ${address} (port unreachable)` };
@@ -235,7 +257,7 @@ function complaint(result: PathRun, address: string, over: boolean, rounds: numb
 
 /** Paths as RFC 5388 describes them, with constant flow identifiers. */
 export const traceroute: Probe<"traceroute"> = {
-  places: (params) => ({ tools: Math.min(params.flows, PARALLEL_MAX), path: 1 }),
+  places: (params) => ({ path: 1, path_tools: Math.min(params.flows, PARALLEL_MAX) }),
   run,
   view: tracerouteView,
 };

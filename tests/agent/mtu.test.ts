@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { metricsOf } from "#contract/metrics";
+import { Budget } from "../../agent/budget.ts";
 import { readParameters } from "../../agent/cli-probe.ts";
 import { findTool, runningTools } from "../../agent/exec.ts";
 import { UsageError } from "../../agent/exit.ts";
@@ -204,6 +205,14 @@ describe.skipIf(!linux)("paths acted by a tool", () => {
     expect(result.metrics).toMatchObject({ path_mtu: 1350, pmtu_blackhole: true, pmtu_icmp_mtu: 1400 });
   });
 
+  test.each([
+    ["prints no times", ""],
+    ["finds its clock set back", " time=0.000 ms"],
+  ])("a ping that %s: sizes all the same, and no round trip", async (_name, time) => {
+    const result = await acted(pathOf(1400, { refuses: "1400" }).replace(" time=2.00 ms", time));
+    expect(result.metrics).toMatchObject({ path_mtu: 1400, path_mtu_method: "icmp_verified", pmtu_rtt_median: null });
+  });
+
   test("a router that names no size", async () => {
     const result = await acted(pathOf(1444, { refuses: "0" }));
     expect(result.metrics).toMatchObject({ path_mtu: 1444, path_mtu_method: "icmp_verified", pmtu_icmp_mtu: null });
@@ -224,7 +233,7 @@ describe.skipIf(!linux)("paths acted by a tool", () => {
     const tools = fakeTools({ ping: pathOf(1387), ip: ROUTE });
     const { stdout } = await cli(["probe", "mtu", "192.0.2.9", "--max", "1500"], { STREAMSWARM_TOOL_PATH: tools });
     expect(stdout).toMatch(/^ +1387 B {2}passes +2\.000 ms$/m);
-    expect(stdout).toMatch(/^ +1500 B {2}vanishes +no answer to \d+, no ICMP message$/m);
+    expect(stdout).toMatch(/^ +1388 B {2}vanishes +no answer to \d+, no ICMP message$/m);
     expect(stdout).toMatch(/^ {2}Path MTU +1387 bytes; larger packets vanish behind 192\.0\.2\.1 .*black hole$/m);
     expect(stdout).not.toContain("\u001b");
   });
@@ -346,6 +355,24 @@ describe("hosts that cannot measure", () => {
     expect(json(stdout).error).toMatchObject({ code: "unsupported", source: "tool" });
   });
 
+  test.skipIf(!linux)("an fping in the place of ping cannot search", async () => {
+    const { code, stdout } = await measured({ fping: `[ "$1" = -v ] && echo 'fping: Version 5.2'; exit 0` });
+    expect(code).toBe(3);
+    expect(json(stdout)).toMatchObject({ error: { code: "tool_missing" }, reasons: { path_mtu: "tool_missing" } });
+  });
+
+  test("stopped while its name is looked up, it says so", async () => {
+    const context = {
+      budget: new Budget(5000, AbortSignal.abort()),
+      series: undefined,
+      watched: false,
+      show: () => undefined,
+      objection: () => undefined,
+    };
+    const result = await mtuProbe.run("name.invalid", { timeout: 1, deadline: 5 }, context);
+    expect(result).toMatchObject({ error: { code: "aborted", source: "agent" }, metrics: { path_mtu: null } });
+  });
+
   test("a missing right is no silence", async () => {
     const { code, stdout } = await measured({
       ping: `${VERSION}\necho 'ping: socktype: SOCK_RAW' >&2; echo 'ping: socket: Operation not permitted' >&2; exit 2`,
@@ -416,7 +443,7 @@ describe("wrong arguments exit 2, name what is wrong, and start nothing", () => 
     expect(existsSync(marker)).toBe(false);
   });
 
-  test("a search takes most places for tools and one for paths", () => {
-    expect(mtuProbe.places({ timeout: 1, deadline: 15 })).toEqual({ tools: 6, path: 1 });
+  test("a search takes one place for paths, and one for each of its tools", () => {
+    expect(mtuProbe.places({ timeout: 1, deadline: 15 })).toEqual({ path: 1, path_tools: 6 });
   });
 });

@@ -3,14 +3,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { parseAsnTable } from "../../agent/asn.ts";
-import { parseMtrRaw } from "../../agent/parsers/mtr.ts";
-import { parseTracepath } from "../../agent/parsers/tracepath.ts";
-import { parseTraceroute, traceComplaint } from "../../agent/parsers/traceroute.ts";
+import { mtrReader, parseMtrRaw } from "../../agent/parsers/mtr.ts";
+import { parseTracepath, parseTracepathLine } from "../../agent/parsers/tracepath.ts";
+import { type HopAnswer, parseTraceroute, traceComplaint, tracerouteReader, wholeLines } from "../../agent/parsers/traceroute.ts";
 import { differences, nextBaseline, PathMemory } from "../../agent/probes/path-compare.ts";
+import { pathDetail } from "../../agent/probes/path-detail.ts";
 import { hopTable } from "../../agent/probes/path-hops.ts";
 import { distinctPaths, hasLoop, mergePaths } from "../../agent/probes/path-merge.ts";
-import { pathHash } from "../../agent/probes/path-metrics.ts";
+import { pathHash, readPath } from "../../agent/probes/path-metrics.ts";
 import { flowPorts, retriesOf } from "../../agent/probes/path-round.ts";
+import type { PathRun } from "../../agent/probes/path-run.ts";
 import type { FlowProbe } from "../../agent/probes/path-sweep.ts";
 import { readTracerouteVersion, type SweepRequest } from "../../agent/probes/path-tool.ts";
 import { windowsTraceScript } from "../../agent/probes/path-windows.ts";
@@ -31,6 +33,26 @@ test.each(names)("fixture %s", (name) => {
 
 test.each(["traceroute_icmp_unpriv", "traceroute_tcp_unpriv"])("%s is a missing right", (name) => {
   expect(traceComplaint(text(`${name}.stderr`))).toBe("no_permission");
+});
+
+test.each(names)("fixture %s, line by line, tells the same answers", (name) => {
+  const lines = wholeLines(text(`${name}.stdout`));
+  const read = name.startsWith("mtr") ? mtrReader() : name.startsWith("tracepath") ? parseTracepathLine : tracerouteReader();
+  const whole = parserOf(name)(text(`${name}.stdout`));
+  const answered = (answers: readonly HopAnswer[]) =>
+    answers.filter(({ addr }) => addr !== null).map((each) => JSON.stringify(each));
+  expect(new Set(answered(lines.flatMap((line) => read(line))))).toEqual(new Set(answered(whole)));
+});
+
+test("a long run of mtr is read in one pass", () => {
+  const count = 40_000;
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  const sent = numbers.map((i) => `x 0 ${i}`);
+  const answers = numbers.map((i) => `p 0 1000 ${i}`);
+  const start = performance.now();
+  const read = parseMtrRaw(`h 0 10.0.0.1\n${[...sent, ...answers].join("\n")}\n`);
+  expect(performance.now() - start).toBeLessThan(1500);
+  expect(read.filter(({ addr }) => addr === "10.0.0.1")).toHaveLength(count);
 });
 
 const TARGET = "192.0.2.9";
@@ -144,6 +166,17 @@ describe("changes", () => {
     ]);
   });
 
+  test("addresses of a hop are bounded, and the latest stay", () => {
+    let baseline: ReturnType<typeof nextBaseline> | undefined;
+    for (let i = 0; i < 200; i++) {
+      baseline = nextBaseline(pathsOf(A), baseline, false, [["10.0.0.1", `10.1.0.${i}`]]);
+    }
+    const known = [...(baseline?.known[1] ?? [])];
+    expect(known).toHaveLength(64);
+    expect(known).toEqual(expect.arrayContaining(["10.0.0.2", "10.1.0.199", "10.1.0.140"]));
+    expect(known).not.toContain("10.1.0.100");
+  });
+
   test("memory is bounded, and what is used stays", () => {
     const memory = new PathMemory<number>();
     memory.set("first", 0);
@@ -154,6 +187,68 @@ describe("changes", () => {
     expect(memory.get("first")).toBe(0);
     expect(memory.get("test 1")).toBeUndefined();
     expect(memory.get("test 300")).toBe(300);
+  });
+});
+
+describe("spellings of an IPv6 address", () => {
+  test.each(["2001:DB8:0:0:0:0:0:10", "2001:0db8::0010", "2001:db8::10%eth0"])("%s is the target", (target) => {
+    const probes = probesOf(1, "2001:db8::1 2001:db8::10 2001:db8::10");
+    const [path] = mergePaths(probes, target);
+    expect(path).toEqual({ flow: 1, path: ["2001:db8::1", "2001:db8::10"], reached: true, stopped: null });
+    expect(hasLoop(["2001:db8::1", "2001:db8::10", "2001:db8::10", "2001:db8::10"], target)).toBe(false);
+    expect(flowPorts(target, 2)).toEqual(flowPorts("2001:db8::10", 2));
+  });
+});
+
+describe("what a result tells", () => {
+  const flows = Array.from({ length: 16 }, (_, flow) => flow);
+  const address = (flow: number, ttl: number) =>
+    `2001:db8:1111:2222:3333:4444:${(0x1000 + flow).toString(16)}:${(0x1000 + ttl).toString(16)}`;
+  const probes = flows.flatMap((flow) =>
+    Array.from({ length: 64 }, (_, i): FlowProbe => {
+      const mpls = `L=${1000 + flow},E=0,S=1,T=1/`.repeat(10);
+      return { flow, ttl: i + 1, addr: address(flow, i + 1), rtt: 123.456, icmp: null, mpls };
+    }),
+  );
+  const change = { ttl: 63, from: address(1, 63), to: address(2, 63), flows, round: 100 };
+  const run: PathRun = {
+    method: "udp",
+    tried: [],
+    paths: mergePaths(probes, TARGET),
+    known: mergePaths(probes, TARGET),
+    probes,
+    target: [],
+    echo: undefined,
+    further: [],
+    changes: Array.from({ length: 200 }, () => change),
+    compared: true,
+    rounds: 100,
+    failure: null,
+  };
+  const reading = readPath(run, { address: TARGET, elapsed_s: 1, steady: true, table: undefined });
+
+  test.each([
+    ["names", "x".repeat(253), "Network"],
+    ["networks", "x.example", `${"\u00e9".repeat(79)}"`],
+    ["both", "x".repeat(253), "\u4e2d".repeat(80)],
+  ])("64 hops of 16 flows with long %s stay small", (_what, name, network) => {
+    const detail = pathDetail(run, reading, {
+      names: { of: () => name },
+      table: { find: () => ({ asn: 4_200_000_000, name: network }) },
+    });
+    expect(detail.hops).toHaveLength(64);
+    expect(Buffer.byteLength(JSON.stringify(detail))).toBeLessThan(60_000);
+    for (const hop of detail.hops) {
+      expect(hop.addrs.length + (hop.more_addrs ?? 0)).toBe(16);
+      expect(hop.names).toHaveLength(hop.addrs.length);
+      expect(hop.names?.[0]?.length).toBeLessThanOrEqual(100);
+    }
+  });
+
+  test("a few hops tell eight addresses each, and how many more there are", () => {
+    const few = { ...reading, hops: reading.hops.slice(0, 3) };
+    const detail = pathDetail(run, few, { names: undefined, table: undefined });
+    expect(detail.hops[0]).toMatchObject({ addrs: flows.slice(0, 8).map((flow) => address(flow, 1)), more_addrs: 8 });
   });
 });
 

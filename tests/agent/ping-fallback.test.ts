@@ -27,7 +27,7 @@ const probe = (tools: Record<string, string>, ...args: string[]) =>
   cli(["probe", "ping", "127.0.0.1", ...args, "--json"], { STREAMSWARM_TOOL_PATH: fakeTools(tools) });
 
 describe("handshakes", () => {
-  const order = { address: "127.0.0.1", count: 3, interval: 0.2, timeout: 1 };
+  const order = { address: "127.0.0.1", family: 4, count: 3, interval: 0.2, timeout: 1 } as const;
 
   test("a refusal answers: port 443 is taken, on schedule", async () => {
     const seen: number[] = [];
@@ -75,6 +75,27 @@ describe.skipIf(!canDrop)("in a network namespace (needs root, nft)", () => {
     expect(result.metrics).toMatchObject({ ping_loss_pct: null, tcp_ping_loss_pct: null, tcp_ping_sent: null });
     expect(result.reasons).toMatchObject({ ping_loss_pct: "no_permission", tcp_ping_loss_pct: "timeout" });
     expect(result.duration_ms).toBeLessThan(1800);
+  });
+
+  test("a connection nobody answers leaves no socket behind", async () => {
+    // State 02 of /proc/net/tcp is SYN_SENT, which the kernel would keep for two minutes.
+    const script = `
+      import { readFileSync } from "node:fs";
+      import { tcpPing } from ${JSON.stringify(new URL("../../agent/probes/ping-tcp.ts", import.meta.url).href)};
+      const order = { address: "127.66.0.1", family: 4, count: 3, interval: 0.05, timeout: 0.2, signal: new AbortController().signal };
+      const { port } = await tcpPing(order);
+      const states = readFileSync("/proc/net/tcp", "utf8").trim().split("\\n").slice(1).map((line) => line.trim().split(/ +/)[3]);
+      console.log(JSON.stringify({ port, waiting: states.filter((state) => state === "02").length }));
+      process.exit();`;
+    const { stdout } = await namespaced("ip daddr 127.66.0.1", process.execPath, "--input-type=module", "-e", script);
+    expect(JSON.parse(stdout)).toEqual({ port: null, waiting: 0 });
+  });
+
+  test("what this host itself cannot send is no loss", async () => {
+    const routeless = read((await silent("tcp dport 443", "192.0.2.1")).stdout);
+    expect(routeless.metrics).toMatchObject({ tcp_ping_sent: null, tcp_ping_loss_pct: null });
+    expect(routeless.reasons).toMatchObject({ tcp_ping_loss_pct: "no_route", tcp_ping_median: "no_route" });
+    expect(routeless.error?.message).toMatch(/nor could TCP be tried in its place: this host has no route/);
   });
 });
 
@@ -178,6 +199,7 @@ test("an accepted connection is reset, not left to the server's time-outs", asyn
   const opened = await Promise.race([once(server, "listening").then(() => true), once(server, "error").then(() => false)]);
   const result = await tcpPing({
     address: "127.0.0.1",
+    family: 4,
     count: 1,
     interval: 0.2,
     timeout: 1,

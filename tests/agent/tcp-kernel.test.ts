@@ -151,6 +151,31 @@ describe("metrics of recorded connections", () => {
     });
   });
 
+  test("what this host could not send, and what was stopped, is in no denominator", () => {
+    const error = (errno: string, local: boolean): Attempt => ({
+      ...attempt(null),
+      dialled: { kind: "error", errno, local, ms: 1 },
+    });
+    const own = ["EMFILE", "ENETUNREACH", "EPERM", "EACCES"].map((errno) => error(errno, true));
+    const stopped: Attempt = { ...attempt(null), dialled: { kind: "stopped", ms: 1 } };
+    const reading = { port: 443, sending: undefined, sender: undefined, missing: undefined, silence: "no_route" } as const;
+    const mixed = tcpMetrics({ ...reading, attempts: [attempt(null), ...own, stopped, error("EHOSTUNREACH", false)] });
+    expect(mixed.metrics).toMatchObject({ tcp_attempts: 2, tcp_connected: 1, tcp_failed_pct: 50 });
+    const { metrics, reasons } = tcpMetrics({ ...reading, attempts: own });
+    expect(metrics).toMatchObject({ tcp_attempts: null, tcp_connected: null, tcp_failed_pct: null });
+    expect(reasons).toMatchObject({ tcp_attempts: "no_route", tcp_failed_pct: "no_route" });
+  });
+
+  test.each([
+    ["EMFILE", "host_overloaded"],
+    ["ENETUNREACH", "no_route"],
+    ["EPERM", "no_permission"],
+  ])("%s of this host's own kernel: %s", (errno, reason) => {
+    const peer = { address: "192.0.2.1", family: 4, port: 443 } as const;
+    const failure = connectFailure({ kind: "error", errno, local: true, ms: 0 }, peer);
+    expect(failure).toMatchObject({ reason, error: { source: "agent" } });
+  });
+
   test("SYNs of a connect that got no answer are counted, and give no round trip", () => {
     const silent: Attempt = { ...attempt(infoOf("syn_sent")), dialled: { kind: "timeout", ms: 3000 } };
     const sheet = tcpMetrics({

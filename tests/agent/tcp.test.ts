@@ -9,10 +9,12 @@ import { metricsOf } from "#contract/metrics";
 import type { Measurement } from "#contract/result";
 import { testType } from "#contract/test-types/index";
 import { tcp as tcpType } from "#contract/test-types/tcp";
+import { tls as tlsType } from "#contract/test-types/tls";
 import { Budget } from "../../agent/budget.ts";
 import { readParameters } from "../../agent/cli-probe.ts";
 import { findTool } from "../../agent/exec.ts";
 import { tcp } from "../../agent/probes/tcp.ts";
+import { tls } from "../../agent/probes/tls.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, cli, type Ended, fakeTools, run, scratch } from "./helpers/cli.ts";
 
@@ -168,6 +170,17 @@ describe("failures are told apart", () => {
     });
   });
 
+  test.skipIf(!hasSs)("what a peer has reset, ss cannot show: the peer's doing, not that of ss (needs ss)", async () => {
+    const port = await serve((socket) => setTimeout(() => socket.resetAndDestroy(), 20));
+    // Asked for while they are open, and reset before it looks.
+    const tools = fakeTools({ ss: `/bin/sleep 0.1; exec ${ss} "$@"` });
+    const args = ["probe", "tcp", `127.0.0.1:${port}`, "--count", "35", "--interval", "0.05", "--json"];
+    const result = json(await cli(args, { STREAMSWARM_TOOL_PATH: tools }));
+    expect(result).toMatchObject({ error: { code: "reset" }, metrics: { tcp_connected: 35 }, detail: { kernel_figures: null } });
+    expect(result.reasons).toMatchObject({ tcp_min_rtt_ms: "refused", tcp_syn_retrans: "refused", tcp_mss: "refused" });
+    everyMetricExplained(result);
+  });
+
   test("some connects fail: partial, and it says how many", async () => {
     let served = 0;
     const port = await serve((socket) => {
@@ -239,6 +252,27 @@ describe("failures are told apart", () => {
   });
 });
 
+describe("stopped while its name is looked up", () => {
+  const context = {
+    budget: new Budget(5000, AbortSignal.abort()),
+    series: undefined,
+    watched: false,
+    show: () => undefined,
+    objection: () => undefined,
+  };
+  const aborted = { status: "failed", error: { code: "aborted", source: "agent" } };
+  test("tcp", async () => expect(await tcp.run("name.invalid", tcpType.params.parse({}), context)).toMatchObject(aborted));
+  test("tls", async () => expect(await tls.run("name.invalid", tlsType.params.parse({}), context)).toMatchObject(aborted));
+});
+
+test("a run takes a place for each connection that may be open at once", () => {
+  const params = { port: 443, count: 5, interval: 0.2, timeout: 3, send_bytes: 0 };
+  expect(tcp.places(params)).toEqual({ sockets: 5 });
+  expect(tcp.places({ ...params, count: 100, interval: 5, send_bytes: 1 })).toEqual({ sockets: 1, path: 1 });
+  expect(tcp.places({ ...params, count: 100, interval: 2 })).toEqual({ sockets: 3 });
+  expect(tcp.places({ ...params, count: 100, interval: 0.05 })).toEqual({ sockets: 16 });
+});
+
 /** A network namespace of its own: nothing answers on 127.66.0.1, and TCP to port 9443 is dropped. */
 const FIREWALL = `ip link set lo up && nft add table ip t && nft add chain ip t i '{type filter hook input priority 0;}' && nft add rule ip t i ip daddr 127.66.0.1 drop && nft add rule ip t i tcp dport 9443 drop && exec "$@"`;
 const namespaced = (...args: string[]) => run("unshare", ["-n", "sh", "-c", FIREWALL, "sh", process.execPath, CLI, ...args]);
@@ -270,6 +304,9 @@ describe.skipIf(!canFilter)("in a network namespace (needs root, nft)", () => {
   test("no route is this host's", async () => {
     const result = json(await namespaced("probe", "tcp", "192.0.2.1", "--count", "1", "--json"));
     expect(result).toMatchObject({ error: { code: "no_route", source: "agent" }, reasons: { tcp_connect_ms: "no_route" } });
+    // Nothing was sent, so nothing failed on the way.
+    expect(result.metrics).toMatchObject({ tcp_attempts: null, tcp_failed_pct: null, tcp_error: "ENETUNREACH" });
+    expect(result.reasons).toMatchObject({ tcp_attempts: "no_route", tcp_failed_pct: "no_route" });
     expect(result.duration_ms).toBeLessThan(1000);
   });
 });

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { metricsOf } from "#contract/metrics";
 import type { Measurement } from "#contract/result";
+import { traceroute as tracerouteType } from "#contract/test-types/traceroute";
 import { readParameters } from "../../agent/cli-probe.ts";
 import { findTool, runningTools } from "../../agent/exec.ts";
 import { UsageError } from "../../agent/exit.ts";
+import { traceroute } from "../../agent/probes/traceroute.ts";
 import { runTest } from "../../agent/runner.ts";
 import { cli, fakeTools, scratch } from "./helpers/cli.ts";
 
@@ -308,6 +310,40 @@ describe.skipIf(process.platform === "win32")("paths a script plays (needs a POS
     expect([one.metrics.path_hop_count, other.metrics.path_hop_count]).toEqual([3, 3]);
   });
 
+  test("whoever waits for its turn ends at its own deadline, or when it is stopped, and whoever comes next waits on", async () => {
+    const { tools, started } = routers(`sleep 1.2; ${WAY("10.0.0.2")}`);
+    process.env.STREAMSWARM_TOOL_PATH = tools;
+    const order = (deadline: number) => ({
+      type: "traceroute",
+      destination: TARGET,
+      params: { names: false, method: "udp", flows: 1, max_hops: 2, deadline },
+    });
+    const stop = new AbortController();
+    const first = runTest(order(10), new AbortController().signal);
+    await expect.poll(() => started().length).toBe(1);
+    const late = await runTest(order(1), new AbortController().signal);
+    expect(late).toMatchObject({ status: "failed", error: { code: "deadline", message: expect.stringMatching(/another run/) } });
+    expect(late.duration_ms).toBeLessThan(1100);
+    everyMetricExplained(late);
+    const stopped = runTest(order(10), stop.signal);
+    stop.abort();
+    expect((await stopped).error?.code).toBe("aborted");
+    expect(started()).toHaveLength(1);
+    expect((await first).metrics.path_method).toBe("udp");
+  });
+
+  test.each(["2001:DB8:0:0:0:0:0:10", "2001:db8::10"])(
+    "a target written %s is reached by whatever spelling",
+    async (destination) => {
+      const { tools } = routers(`case $ttl in 1) addr=2001:db8:0:0::1;; 2) addr=2001:db8::10;; *) exit 0;; esac`);
+      process.env.STREAMSWARM_TOOL_PATH = tools;
+      const order = { type: "traceroute", destination, params: { names: false } };
+      const result = await runTest(order, new AbortController().signal);
+      expect(result.metrics).toMatchObject({ path_reached: true, path_hop_count: 2, path_loop_detected: false });
+      expect(addresses(result)).toEqual([["2001:db8::1"], ["2001:db8::10"]]);
+    },
+  );
+
   test("a port another program holds moves that flow", async () => {
     const { tools, started } = routers(`[ $run = 1 ] && echo 'bind: Address already in use' >&2 && exit 1\n${WAY("10.0.0.2")}`);
     const result = await trace(tools, { flows: 1, method: "tcp" });
@@ -444,4 +480,10 @@ describe("wrong arguments exit 2, name what is wrong, and start nothing", () => 
     expect(stderr).toContain(named);
     expect(existsSync(marker)).toBe(false);
   });
+});
+
+test("a run takes one place for paths, and one for each tool that runs at once", () => {
+  const { params } = tracerouteType;
+  expect(traceroute.places(params.parse({ flows: 3 }))).toEqual({ path: 1, path_tools: 3 });
+  expect(traceroute.places(params.parse({ flows: 16 }))).toEqual({ path: 1, path_tools: 6 });
 });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { checkEndpoint, checkHost, checkUrl, ipVersion } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType } from "./define.ts";
+import { defineTestType, overrun } from "./define.ts";
 import { timeoutField } from "./fields.ts";
 
 /** Record types that can be asked for (IANA DNS parameters; HTTPS and SVCB: RFC 9460). */
@@ -171,13 +171,7 @@ function checkDns(destination: string, params: DnsParams, interval_s?: number): 
   if (params.system === true && params.record_type !== "A" && params.record_type !== "AAAA") {
     errors.push({ path: "params.system", message: "is only for record types A and AAAA, which the operating system looks up" });
   }
-  const busy = (params.count - 1) * params.interval;
-  if (interval_s !== undefined && busy >= interval_s) {
-    errors.push({
-      path: "params.count",
-      message: `${params.count} queries ${params.interval} s apart take ${busy.toFixed(1)} s, longer than the interval of ${interval_s} s`,
-    });
-  }
+  errors.push(...overrun("queries", params.count, params.interval, interval_s));
   return errors;
 }
 
