@@ -1,7 +1,7 @@
 // How one client is, in a sentence.
 import type { ClientDetail } from "#contract/api";
 import type { Result } from "#contract/result";
-import { formatText, inSentence, typeLabel } from "./format.ts";
+import { formatText, inSentence, typeAndTarget } from "./format.ts";
 import { isUp, STATUS_WORD, statusReason, whileOffline } from "./health.ts";
 import { runSentence } from "./run-verdict.ts";
 import { sinceText } from "./time.ts";
@@ -25,7 +25,7 @@ export function clientVerdict(client: Client, now: number): Verdict {
   return failingPart(client, name) ?? lossPart(client, name) ?? worryPart(client, name) ?? goodPart(client, name, since);
 }
 
-const label = (result: Result) => `${typeLabel(result.type)} to ${inSentence(result.destination)}`;
+const label = (result: Result) => typeAndTarget(result.type, result.destination);
 
 function failingPart({ latest }: Client, name: string): Verdict | null {
   const failing = latest.filter((result) => result.status === "failed");

@@ -22,14 +22,24 @@ export const inSentence = (name: string) => (TURNS.test(name) ? `\u2068${name}\u
 /** A type as people know it; one of tomorrow by its own name. */
 export const typeLabel = (type: string) => (isTestTypeName(type) ? testType(type).label : type);
 
+/** A type within a sentence: "ping", "path MTU", "DNS". */
+export function typeWord(type: string): string {
+  const label = typeLabel(type);
+  return /^\p{Lu}{2}/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
+}
+
+/** "ping to 192.0.2.1"; a name is looked up, not gone to. */
+export const typeAndTarget = (type: string, destination: string) =>
+  `${typeWord(type)} ${type === "dns" ? "of" : "to"} ${inSentence(destination)}`;
+
 /** A message as a sentence of its own. */
 export const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
 
 /** A test's heading: its name and what it measures, or, where the name says no more than that, destination and type. */
 export function testTitle(test: { name: string; type: string; destination: string }): { name: string; target: string } {
   const plain = test.name === test.destination || test.name === `${test.destination} ${test.type}`;
-  if (plain) return { name: test.destination, target: test.type };
-  return { name: test.name, target: `${test.type} to ${test.destination}` };
+  if (plain) return { name: test.destination, target: typeWord(test.type) };
+  return { name: test.name, target: typeAndTarget(test.type, test.destination) };
 }
 
 /** About three significant figures, and never 0 for something that is not 0. */
@@ -97,7 +107,7 @@ export function formatUnit(value: number, unit: Unit | string): Shown {
   switch (unit) {
     case "bytes":
       // Packet sizes and MTUs are known by their exact bytes.
-      return Math.abs(value) < EXACT_BYTES ? { text: grouped.format(value), unit: "B" } : scaled(value, 1024, BINARY);
+      return Math.abs(value) <= EXACT_BYTES ? { text: grouped.format(value), unit: "B" } : scaled(value, 1024, BINARY);
     case "bytes/s":
       return scaled(value, 1000, RATES);
     case "bit/s":

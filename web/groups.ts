@@ -5,6 +5,7 @@ const GROUPS: readonly (readonly [string, RegExp])[] = [
   ["Loss", /^(ping_(sent|received|dup|out_of_order|late|loss_|burst_)|path_loss_)/],
   ["Delay variation", /^ping_(ipdv|pdv|jitter)/],
   ["Run", /^ping_/],
+  ["TCP fallback", /^tcp_ping_/],
   ["MTU", /^(path_mtu|pmtu_)/],
   ["Hops", /^path_(hop_count|first_silent|ecmp_width|loop_detected|asn)/],
   ["Path", /^path_/],

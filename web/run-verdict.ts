@@ -2,10 +2,10 @@
 import type { Result } from "#contract/result";
 import { formatText, inSentence, sentence } from "./format.ts";
 import { lossLevel, lossOf } from "./loss.ts";
-import { certificateSentence } from "./panels/certificate.ts";
+import { certificateSentence, whyInvalid } from "./panels/certificate.ts";
 import { mtuVerdict } from "./panels/mtu-words.ts";
 import { sinceText } from "./time.ts";
-import type { Verdict } from "./verdict.ts";
+import { plural, type Verdict } from "./verdict.ts";
 
 export interface TestState {
   /** The client is connected. */
@@ -42,6 +42,10 @@ function failure({ error, destination }: Result): Verdict {
 
 const fine = (text: string): Verdict => ({ tone: "ok", text });
 const worry = (text: string): Verdict => ({ tone: "warn", text });
+
+/** A failure's code as people read it: "DNS not found". */
+export const errorWord = (code: string) =>
+  code.replaceAll("_", " ").replace(/\b(dns|tcp|tls|http|icmp|mtu)\b/g, (word) => word.toUpperCase());
 
 /** What was measured, with what was wrong in it. */
 function partly({ error }: Result, text: string): Verdict {
@@ -116,8 +120,18 @@ function ofTls(result: Result): Verdict {
 }
 
 function ofHttp(result: Result): Verdict {
-  const status = result.metrics.http_status;
-  return partly(result, `${answers(result, "http_total_ms", typeof status === "number" ? `answers ${status}` : "answers")}.`);
+  const { http_status: status, http_redirects: redirects, http_redirects_ms: before, http_total_ms: last } = result.metrics;
+  const verb = typeof status === "number" ? `answers ${status}` : "answers";
+  const redirected = typeof redirects === "number" && redirects > 0;
+  const all = redirected && typeof before === "number" && typeof last === "number" ? before + last : last;
+  const answer = answers({ ...result, metrics: { ...result.metrics, http_total_ms: all ?? null } }, "http_total_ms", verb);
+  const text = redirected ? `${answer}, after ${plural(redirects, "redirect")}.` : `${answer}.`;
+  if (result.status !== "ok") return partly(result, text);
+  // A run that went well although its certificate is not valid was told to accept that.
+  const why = whyInvalid(result);
+  if (why !== null) return fine(`${text} Its certificate is not valid, which this test accepts: ${why}.`);
+  const certificate = certificateSentence(result);
+  return certificate && certificate.tone !== "ok" ? { tone: certificate.tone, text: `${text} ${certificate.text}` } : fine(text);
 }
 
 const OF_TYPE: ReadonlyMap<string, (result: Result) => Verdict> = new Map([

@@ -8,7 +8,7 @@ import { resolversOf } from "../../web/panels/dns-answers.ts";
 import { changesOf, changeText, flowsText, hopsOf } from "../../web/panels/hop-table.ts";
 import { phasesOf, redirectsOf } from "../../web/panels/http-phases.ts";
 import { mtuAxis, mtuVerdict, probesOf } from "../../web/panels/mtu-words.ts";
-import { limitText } from "../../web/panels/tcp-words.ts";
+import { limitText, sentText } from "../../web/panels/tcp-words.ts";
 import { runSentence } from "../../web/run-verdict.ts";
 import { pointOfResult } from "../../web/state/points.ts";
 import { result } from "./make.ts";
@@ -161,7 +161,10 @@ test("the path MTU in a sentence", () => {
     "Packets of up to 1,400 B reach crm.example whole; the limit is at 192.0.2.1.",
   );
   expect(say({ path_mtu: 1400, pmtu_blackhole: true })).toMatchObject({ tone: "bad" });
-  expect(say({ path_mtu: null, pmtu_at_least: 9216 }).text).toContain("9,216 B reach crm.example whole");
+  const proven = { path_mtu: null, pmtu_at_least: 9216 };
+  expect(say(proven).text).toBe("Packets of 9,216 B reach crm.example whole; whether larger ones do is not known.");
+  const top = result(1, { type: "mtu", metrics: proven, detail: { tried_up_to: 9216 } });
+  expect(mtuVerdict(top).text).toBe("Packets of up to 9,216 B, the largest tried, reach crm.example whole.");
 });
 
 test("an axis of sizes shows a step of a few bytes", () => {
@@ -176,6 +179,7 @@ test("a size got through when anything of it did", () => {
       probes: [
         { size: 1500, sent: 3, received: 0, icmp: { from: "192.0.2.1", mtu: 1400 } },
         { size: 1400, sent: 3, received: 2 },
+        { size: 1450, sent: 0, received: 0 },
       ],
     }),
   );
@@ -183,6 +187,17 @@ test("a size got through when anything of it did", () => {
     { size: 1400, passed: true, text: "2 of 3 answered" },
     { size: 1500, passed: false, text: "0 of 3 answered; 192.0.2.1 refuses, it says 1400 B" },
   ]);
+});
+
+test("bytes sent are told with what became of them", () => {
+  const say = (send: unknown) => sentText(withDetail({ send }));
+  expect(say({ bytes: 200_000, acked: 200_000, complete: true, took_ms: 12 })).toBe(
+    "200,000 B were sent and acknowledged in 12 ms.",
+  );
+  expect(say({ bytes: 4096, acked: null, complete: false, took_ms: 1 })).toBe(
+    "Of the 4,096 B to send, not all were acknowledged.",
+  );
+  for (const nonsense of NONSENSE) expect(say(nonsense)).toBeNull();
 });
 
 const SENTENCES: readonly (readonly [string, Record<string, number | string | boolean>, string, string])[] = [
@@ -230,6 +245,24 @@ const SENTENCES: readonly (readonly [string, Record<string, number | string | bo
     "crm.example agrees on TLS 1.3 in 40 ms. Its certificate is valid: 12 days left.",
   ],
   ["http", { http_status: 200, http_total_ms: 231 }, "ok", "crm.example answers 200 in 231 ms."],
+  [
+    "http",
+    { http_status: 200, http_total_ms: 20, http_redirects: 1, http_redirects_ms: 5 },
+    "ok",
+    "crm.example answers 200 in 25 ms, after 1 redirect.",
+  ],
+  [
+    "http",
+    { http_status: 200, http_total_ms: 20, tls_authorized: false, tls_error: "CERT_HAS_EXPIRED", cert_days_left: -3 },
+    "ok",
+    "crm.example answers 200 in 20 ms. Its certificate is not valid, which this test accepts: it has expired.",
+  ],
+  [
+    "http",
+    { http_status: 200, http_total_ms: 20, tls_authorized: true, cert_days_left: 5 },
+    "bad",
+    "crm.example answers 200 in 20 ms. Its certificate is valid: 5 days left.",
+  ],
   ["a type of tomorrow", {}, "ok", "crm.example answers."],
 ];
 

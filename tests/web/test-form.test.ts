@@ -108,3 +108,9 @@ test("signing in leads back to this origin only", () => {
     expect(safeNext(bad)).toBe("/");
   }
 });
+
+test("a parameter its schema refuses does not hide what else is wrong", () => {
+  const params = { count: "50", resolver: "127.0.0.1:99999" };
+  const errors = errorsOf({ ...form, ...changedType("dns"), destination: "bad host", params });
+  expect(new Set(Object.keys(errors))).toEqual(new Set(["destination", "params.count", "params.resolver"]));
+});

@@ -49,7 +49,7 @@ test("a client's sentence says what it waits for, and both tests that fail", () 
   expect(clientVerdict(retired, NOW).text).toMatch(/^lyon-gw-01 is retired since \d\d:00\.$/);
   const failed = (destination: string) => result(1, { destination, status: "failed" });
   expect(clientVerdict(clientDetail({ latest: [failed("a"), failed("b")] }), NOW).text).toBe(
-    "lyon-gw-01 is online, but Ping to a and Ping to b failed in the last run.",
+    "lyon-gw-01 is online, but ping to a and ping to b failed in the last run.",
   );
 });
 

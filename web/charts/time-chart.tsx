@@ -45,7 +45,7 @@ export interface TimeChartProps {
 }
 
 /** Fixed, so that the time axes of charts above each other line up. */
-const AXIS_WIDTH = 62;
+const AXIS_WIDTH = 66;
 const TIME_FORMATS = { second: "HH:mm:ss", minute: "HH:mm", hour: "HH:mm", day: "d MMM", week: "d MMM", month: "MMM yyyy" };
 
 type TimeConfig = ChartConfiguration<"line">;
@@ -72,7 +72,8 @@ function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"lin
 
 const tick = (value: string | number, unit: string) => {
   const shown = formatUnit(Number(value), unit);
-  return unit.startsWith("bytes") || unit === "bit/s" ? `${shown.text} ${shown.unit}` : shown.text;
+  // A word beside every tick is too wide; such a chart's title says it.
+  return unit === "days" ? shown.text : `${shown.text} ${shown.unit}`.trim();
 };
 
 /** The axis' first label stands wherever the view begins; where the next one is too close it goes. */
@@ -125,6 +126,9 @@ function optionsOf(props: TimeChartProps, colours: Colours): NonNullable<TimeCon
   };
 }
 
+/** Where the hatching is wide enough to say "no data" itself. */
+const mostlyGap = ({ gaps, from, to }: TimeChartProps) => gaps.some((gap) => gap.to - gap.from > (to - from) / 10);
+
 export function TimeChart(props: TimeChartProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const chart = useRef<Chart<"line"> | null>(null);
@@ -172,6 +176,7 @@ export function TimeChart(props: TimeChartProps) {
   return (
     <div class="time-chart" style={{ height: `${props.height}px` }}>
       <canvas ref={canvas} role="img" aria-label={props.label} />
+      {props.scaleless && !mostlyGap(props) && <span class="chart-none">no figure in this stretch of time</span>}
       <Overlay
         area={area.value}
         from={props.from}

@@ -97,7 +97,7 @@ function TestRow({
   test: ClientDetail["tests"][number];
   newest: Result | undefined;
 }) {
-  const why = newest ? undefined : "Not known: it has not run yet";
+  const why = newest ? undefined : test.enabled ? "Not known: it has not run yet" : "Not known: it is paused";
   return (
     <tr>
       <td data-label="Test">
@@ -116,7 +116,7 @@ function TestRow({
             </span>
           </span>
         ) : (
-          <span class="text-secondary">none yet</span>
+          <span class="text-secondary">{test.enabled ? "none yet" : "not measured while paused"}</span>
         )}
       </td>
       <td data-label="Measured">

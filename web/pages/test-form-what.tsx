@@ -72,6 +72,9 @@ function Advanced({ work }: { work: FormWork }) {
   );
 }
 
+/** Parameters that stand for nothing while empty; of the others the agent finds a value. */
+const OPTIONAL = /^(expect_|headers$|alpn$)/;
+
 function Param({
   field,
   value,
@@ -128,7 +131,7 @@ function Param({
       onValue={onValue}
       error={error}
       hint={field.hint}
-      placeholder={field.fallback === "" ? "automatic" : field.fallback}
+      placeholder={field.fallback === "" ? (OPTIONAL.test(field.name) ? "none" : "automatic") : field.fallback}
     />
   );
 }

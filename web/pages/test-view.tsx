@@ -14,7 +14,7 @@ import { Card, Page, VerdictLine } from "../parts/page.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { ResultTable } from "../parts/result-table.tsx";
 import { Failed, Skeleton, Stale } from "../parts/states.tsx";
-import { testVerdict } from "../run-verdict.ts";
+import { errorWord, testVerdict } from "../run-verdict.ts";
 import { type TestData, useTestData } from "../state/use-test-data.ts";
 import { type ShownView, useView } from "../state/use-view.ts";
 import { type RangeName, rangeForAge } from "../state/view.ts";
@@ -126,8 +126,16 @@ function Charts({ test, client, data, shown, panel, latest }: ChartsProps) {
   );
 }
 
+/** A run that went wrong in part is not called well. */
+function badgeOf(result: Result, panel: Panel): Badge | null {
+  if (result.status === "failed") return { tone: "bad", text: "failed" };
+  const badge = panel.badge?.(result) ?? null;
+  if (result.status === "ok" || (badge && badge.tone !== "ok")) return badge;
+  return { tone: "warn", text: result.error ? errorWord(result.error.code) : "partial" };
+}
+
 function BadgeChip({ result, panel }: { result: Result; panel: Panel }) {
-  const badge: Badge | null = result.status === "failed" ? { tone: "bad", text: "failed" } : (panel.badge?.(result) ?? null);
+  const badge = badgeOf(result, panel);
   if (!badge) return null;
   return (
     <span class={`chip chip-${badge.tone}`} data-testid="badge">
@@ -183,7 +191,9 @@ function Waiting({ test, client, state, loading, error, retry }: WaitingProps) {
     <section class="card waiting" role="status">
       <span class={`pulse${test.enabled && isUp(state.status) ? " pulse-on" : ""}`} aria-hidden="true" />
       <div>
-        <strong>Waiting for the first result from {client.name}</strong>
+        <strong>
+          {test.enabled && isUp(state.status) ? "Waiting for the first result from" : "No result yet from"} {client.name}
+        </strong>
         <p>{why}</p>
       </div>
     </section>

@@ -21,9 +21,14 @@ const FACTS = [
   "http_bytes_decoded",
   "http_compression_ratio",
   "http_cache_status",
+  "http_server_timing",
   "http_reused",
   "http_reuse_ttfb_ms",
   "http_assertions_ok",
+  "http_final_url",
+  "tls_version",
+  "tls_authorized",
+  "cert_days_left",
 ];
 
 function Newest({ result }: { result: Result }) {
@@ -128,17 +133,21 @@ export const httpPanel: Panel = {
   mainMetrics: METRICS,
   metrics: METRICS,
   figures: [
-    { metric: "http_total_ms", label: "whole request" },
+    {
+      metric: "http_total_ms",
+      label: "whole request",
+      note: ({ metrics }) => (Number(metrics.http_redirects) > 0 ? " (the last)" : undefined),
+    },
     { metric: "http_status", label: "status", tone: statusTone },
     { metric: "http_ttfb_ms", label: "waiting for the first byte" },
     { metric: "http_bytes_wire", label: "body as received" },
     { metric: "http_version", label: "HTTP version" },
-    { metric: "http_redirects", label: "redirects" },
+    { metric: "http_redirects", label: "redirects followed" },
     { metric: "http_reused", label: "connection reused" },
   ],
   columns: [
     ["http_total_ms", "total"],
-    ["http_status", "status"],
+    ["http_status", "code"],
     ["http_ttfb_ms", "waiting"],
     ["http_tls_ms", "TLS"],
     ["http_download_ms", "download"],

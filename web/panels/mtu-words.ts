@@ -12,7 +12,8 @@ export function mtuVerdict({
   destination,
   status,
   error,
-}: Pick<Result, "metrics" | "destination" | "status" | "error">): {
+  detail,
+}: Pick<Result, "metrics" | "destination" | "status" | "error" | "detail">): {
   tone: Tone;
   text: string;
 } {
@@ -20,7 +21,11 @@ export function mtuVerdict({
   if (typeof mtu !== "number") {
     const why = error === null ? "" : ` ${sentence(error.message)}`;
     if (typeof proven === "number") {
-      const text = `Packets of ${formatText("path_mtu", proven)} reach ${destination} whole; how many more bytes would is not known.${why}`;
+      const size = formatText("path_mtu", proven);
+      const text =
+        detail.tried_up_to === proven
+          ? `Packets of up to ${size}, the largest tried, reach ${destination} whole.${why}`
+          : `Packets of ${size} reach ${destination} whole; whether larger ones do is not known.${why}`;
       return { tone: status === "ok" ? "ok" : "warn", text };
     }
     return { tone: status === "failed" ? "bad" : "none", text: `The path MTU to ${destination} is not known.${why}` };
@@ -49,9 +54,10 @@ export interface SizeProbe {
   readonly text: string;
 }
 
-/** The sizes tried, smallest first, with what came of each. */
+/** The sizes tried, smallest first, with what came of each; one that was planned and never sent says nothing. */
 export function probesOf({ detail }: Pick<Result, "detail">): SizeProbe[] {
   return listOf(detail.probes, probeSchema)
+    .filter(({ sent, icmp, udp_passed }) => sent !== 0 || icmp !== null || udp_passed === true)
     .map(({ size, sent, received, udp_passed, icmp }) => {
       const counted = sent === null || received === null ? null : `${received} of ${sent} answered`;
       const refused =

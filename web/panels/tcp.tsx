@@ -8,7 +8,7 @@ import { FactList } from "../parts/fact-list.tsx";
 import { Card } from "../parts/page.tsx";
 import { LineWords, smokeLegend } from "./legend.tsx";
 import type { MainProps, Panel, PanelProps } from "./panel.ts";
-import { limitText } from "./tcp-words.ts";
+import { limitText, sentText } from "./tcp-words.ts";
 
 const CONNECT: SmokeMetrics = {
   min: "tcp_connect_min",
@@ -42,11 +42,17 @@ function Main({ type: _type, ...props }: MainProps) {
 
 function Rest({ points, from, to, stepMs, createdAt, onZoom, latest }: PanelProps) {
   const limit = limitText(latest.metrics.tcp_limited_by);
+  const sent = sentText(latest);
   return (
     <>
       <Card title="Kernel's view of the connection">
+        {sent && <p class="panel-say">{sent}</p>}
         {limit && <p class="panel-say">{limit}</p>}
-        <FactList names={FACTS} result={latest} testId="tcp-kernel" />
+        {latest.metrics.tcp_connected === 0 ? (
+          <p class="text-secondary">The newest run made no connection, so there is none to look at.</p>
+        ) : (
+          <FactList names={FACTS} result={latest} testId="tcp-kernel" />
+        )}
       </Card>
       <Card title="Round trip by the kernel" tools={<LineWords words={["minimum", "smoothed"]} />}>
         <MetricChart {...{ points, from, to, stepMs, createdAt, onZoom }} metrics={KERNEL} unit="ms" />

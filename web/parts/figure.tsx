@@ -14,6 +14,9 @@ export function Unknown({ why }: { why: string }) {
   );
 }
 
+/** As long as the figures beside it. */
+const SHORT_WORD = 8;
+
 interface FigureProps {
   name: string;
   value: Value;
@@ -28,7 +31,7 @@ export function Figure({ name, value, reason, why }: FigureProps) {
   // Words are of any length: what does not fit is in the tool tip.
   if (typeof value === "string") {
     return (
-      <span class="figure figure-word" title={value}>
+      <span class={`figure figure-word${value.length > SHORT_WORD ? " figure-word-long" : ""}`} title={value}>
         {shown.text}
       </span>
     );

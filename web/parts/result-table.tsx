@@ -5,7 +5,7 @@ import type { Result, Status } from "#contract/result";
 import { metricLabel } from "../format.ts";
 import type { Tone } from "../health.ts";
 import { isLossMetric, lossLevel } from "../loss.ts";
-import { whoseText } from "../run-verdict.ts";
+import { errorWord, whoseText } from "../run-verdict.ts";
 import { clockTime, dateText, fullTime } from "../time.ts";
 import { Figure } from "./figure.tsx";
 import { Icon } from "./icon.tsx";
@@ -41,7 +41,7 @@ export function ResultTable({ results, columns, older }: ResultTableProps) {
               <th scope="col">Status</th>
               {columns.map(([metric, word]) => (
                 <th scope="col" class={`num ${widthClass(metric, columns)}`} title={metricLabel(metric)}>
-                  {word}
+                  {heading(word)}
                 </th>
               ))}
               <th scope="col" class="wide-only">
@@ -82,6 +82,9 @@ export function ResultTable({ results, columns, older }: ResultTableProps) {
   );
 }
 
+/** Words of figures begin small; as headings they begin as the others do. "p95" is a name. */
+const heading = (word: string) => (/^p\d/.test(word) ? word : word.charAt(0).toUpperCase() + word.slice(1));
+
 /** A phone has room for the first two. */
 const widthClass = (metric: string, columns: ResultTableProps["columns"]) =>
   columns.slice(0, 2).some(([name]) => name === metric) ? "" : "wide-only";
@@ -97,17 +100,20 @@ function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
   const started = Date.parse(result.started_at);
   const today = new Date(started).toDateString() === new Date().toDateString();
   return (
-    <tr class="result-row">
+    // A click anywhere opens the row; keyboard and readers have its button.
+    <tr
+      class="result-row"
+      onClick={(event) => {
+        if (!(event.target as HTMLElement).closest("button") && getSelection()?.isCollapsed) toggle();
+      }}
+    >
       <td title={fullTime(started)} class="text-nowrap">
         {!today && <span class="text-secondary">{dateText(started)} </span>}
         {clockTime(started)}
         {result.run_id && <span class="chip chip-small">run now</span>}
       </td>
       <td>
-        <StatusMark
-          tone={RESULT_TONE[result.status]}
-          word={result.error ? result.error.code.replaceAll("_", " ") : result.status}
-        />
+        <StatusMark tone={RESULT_TONE[result.status]} word={result.error ? errorWord(result.error.code) : result.status} />
       </td>
       {columns.map(([metric]) => (
         <td

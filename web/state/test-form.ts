@@ -199,9 +199,12 @@ export function errorsOf(form: TestForm): Record<string, string> {
   const checked = checkTest(form.type, form.destination, { ...body.params, ...size }, interval);
   if (!checked.ok) {
     errors.push(...checked.errors);
-    // A wrong parameter hides the destination's own faults; they are asked for alone.
-    const alone = checkTest(form.type, form.destination, {});
-    if (!alone.ok) errors.push(...alone.errors.filter((error) => error.path === "destination"));
+    // A parameter its schema refuses hides what else is wrong; the rest is asked for without it.
+    const wrong = new Set(checked.errors.map(({ path }) => path));
+    const rest = Object.fromEntries(Object.entries(body.params).filter(([name]) => !wrong.has(`params.${name}`)));
+    const again = checkTest(form.type, form.destination, { ...rest, ...size }, interval);
+    const typed = (path: string) => path === "destination" || Object.hasOwn(rest, path.replace(/^params\./, ""));
+    if (!again.ok) errors.push(...again.errors.filter(({ path }) => typed(path)));
   }
   // After the type's own messages, which know what belongs there.
   const parsed = createTestSchema.safeParse(body);
