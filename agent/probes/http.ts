@@ -117,15 +117,25 @@ async function judge(
 function verdict(status: number, content: Content, found: readonly Finding[], params: HttpParams): Failure | null {
   const expected = statusExpected(params);
   if (!statusFits(status, expected)) {
-    return failure("http_status", "target", `the server answered ${status}; expected ${expected}`);
+    return failure(
+      "http_status",
+      "target",
+      `the server answered ${status}; expected ${expected
+        .split(",")
+        .map((part) => part.trim())
+        .join(" or ")}`,
+    );
   }
   if (content.broken !== null) {
     return failure("bad_response", "target", `the body cannot be decompressed: ${content.broken}`);
   }
   const missed = found.filter(({ ok }) => !ok);
   if (missed.length === 0) return null;
-  const words = missed.map(({ what, expected: wanted, found: instead }) => `${what} '${wanted.slice(0, 100)}': ${instead ?? ""}`);
-  return failure("assertion_failed", "target", `the response is not as expected: ${words.join("; ")}`);
+  const words = missed.map(
+    ({ what, expected: wanted, found: instead }) =>
+      `expected ${what} '${wanted.slice(0, 100)}', found ${instead ?? "something else"}`,
+  );
+  return failure("assertion_failed", "target", words.join("; "));
 }
 
 /** A run that its deadline cut in the body has measured something; every other failure has failed. */

@@ -73,7 +73,8 @@ function sizes(search: MtuSearch): Record<string, unknown>[] {
         ...(bursts.length > 0 ? { udp_passed: bursts.some((burst) => burst.passed) } : {}),
         ...(refusal === undefined ? {} : { icmp: { from: refusal.from, mtu: refusal.mtu } }),
       };
-    });
+    })
+    .filter((told) => told.sent > 0 || "icmp" in told);
 }
 
 function routeDetail({ route }: RouteView): Record<string, unknown> {
@@ -119,8 +120,10 @@ export function searchOutcome(search: MtuSearch, end: SearchEnd, basis: OutcomeB
   const passed = search.largestPassed;
   const sheet = new MetricSheet();
   const exact = method !== undefined;
-  sheet.set("path_mtu", exact ? passed : null, "too_few_samples");
-  sheet.set("path_mtu_method", method, "too_few_samples");
+  // Where the largest packet that may be tried passes, the path's limit lies beyond what was asked.
+  const beyond: Reason = end === "top" ? "not_applicable" : "too_few_samples";
+  sheet.set("path_mtu", exact ? passed : null, beyond);
+  sheet.set("path_mtu_method", method, beyond);
   sheet.set("pmtu_blackhole", exact && end !== "cache" ? method === "search" : end === "top" ? false : null, "too_few_samples");
   const hop = refuser(search) ?? (method === "search" ? search.edge?.hop : undefined);
   sheet.set("pmtu_limiting_hop", hop, noHopReason(search, end));

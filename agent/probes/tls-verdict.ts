@@ -33,13 +33,13 @@ export function explainCertificate(code: string, host: string, certificate: Cert
       return `it names ${names}, not ${host}; ask for the right name or get a certificate for it`;
     }
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
-      return "it is signed by itself, which no authority vouches for; use one from an authority, or trust it with --ca";
+      return "it is signed by itself, which no authority vouches for; use one from an authority, or let the agent trust it (--ca FILE)";
     case "SELF_SIGNED_CERT_IN_CHAIN":
-      return "its chain ends at an authority this host does not trust; trust that authority with --ca, or look for interception on the way";
+      return "its chain ends at an authority this host does not trust; let the agent trust that authority (--ca FILE), or look for interception on the way";
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-      return "its issuer is unknown here; the server leaves out an intermediate certificate, or its authority needs --ca";
+      return "its issuer is unknown here; the server leaves out an intermediate certificate, or the agent has to be told of its authority (--ca FILE)";
     case "CERT_REVOKED":
       return "it was revoked; replace it";
     default:
