@@ -71,7 +71,7 @@ export interface ToolRun {
   readonly startError: string | null;
   readonly timedOut: boolean;
   readonly aborted: boolean;
-  /** More was printed than is kept. */
+  /** More was printed than is kept, for which the tool was killed. */
   readonly truncated: boolean;
 }
 
@@ -146,7 +146,7 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     startError,
     timedOut,
     aborted,
-    truncated: out.full(),
+    truncated: out.full() || err.full(),
   });
   if (order.signal?.aborted) {
     aborted = true;
@@ -158,12 +158,14 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     const { child } = started;
     running.add(child);
     let killTimer: NodeJS.Timeout | undefined;
+    const kill = () => {
+      clearTimeout(killTimer);
+      killGroup(child, "SIGKILL");
+      killTimer = setTimeout(() => finish(null, null), LAST_OUTPUT_MS);
+    };
     const end = () => {
       killGroup(child, "SIGINT");
-      killTimer ??= setTimeout(() => {
-        killGroup(child, "SIGKILL");
-        killTimer = setTimeout(() => finish(null, null), LAST_OUTPUT_MS);
-      }, order.grace_ms ?? GRACE_MS);
+      killTimer ??= setTimeout(kill, order.grace_ms ?? GRACE_MS);
     };
     const timer = setTimeout(() => {
       timedOut = true;
@@ -187,14 +189,19 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
       if (child.exitCode === null && child.signalCode === null) killGroup(child, name);
     };
     const lines = order.onLine === undefined ? undefined : lineReader((line) => order.onLine?.(line, ask));
+    // What prints more than any tool has to say is no measurement: reading on would only cost this host.
     child.stdout?.on("data", (chunk: Buffer) => {
+      if (out.full()) return;
       out.push(chunk);
       lines?.(chunk);
+      if (out.full()) kill();
     });
     const errorLines = order.onErrorLine === undefined ? undefined : lineReader(order.onErrorLine);
     child.stderr?.on("data", (chunk: Buffer) => {
+      if (err.full()) return;
       err.push(chunk);
       errorLines?.(chunk);
+      if (err.full()) kill();
     });
     child.on("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
     child.once("close", (code) => finish(code, null));

@@ -123,7 +123,11 @@ function silence(search: MtuSearch, address: string): Failure {
     const message = `${first.from} answered ${first.kind.replaceAll("_", " ")} for ${address}`;
     return { error: { code: "unreachable", source, message }, reason: "no_route" };
   }
-  const sent = search.children.control.sent;
+  const { sent } = search.children.control;
+  if (sent === 0) {
+    const message = "ping said nothing about any request it sent; run `doctor` to see whether it works here";
+    return { error: { code: "deadline", source: "tool", message }, reason: "timeout" };
+  }
   const message = `none of ${sent} small echo requests was answered by ${address}; without an answer no size can be proven`;
   return { error: { code: "no_reply", source: "network", message }, reason: "timeout" };
 }

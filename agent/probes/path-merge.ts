@@ -55,10 +55,26 @@ function cutBehindTarget(flowPath: FlowPath, distance: number): FlowPath {
   return { ...flowPath, path: [...path.slice(0, distance - 1), null] };
 }
 
+/**
+ * A router that refuses answers every packet that comes past it, but seldom: a flow whose earlier probes it left unanswered
+ * hears of it late. The path ends where the first flow heard of it.
+ */
+function cutAtRefuser(flowPath: FlowPath, paths: readonly FlowPath[]): FlowPath {
+  const { stopped, path } = flowPath;
+  if (stopped === null) return flowPath;
+  const heard = paths.flatMap((other) => (other.stopped?.by === stopped.by ? [other.stopped.ttl] : []));
+  const ttl = Math.min(...heard);
+  if (ttl === stopped.ttl) return flowPath;
+  const before = path.slice(0, ttl - 1);
+  const shorter = before.includes(stopped.by) ? before : [...before, stopped.by];
+  return { ...flowPath, path: shorter, stopped: { ...stopped, ttl } };
+}
+
 /** The path of every flow that was probed. `target` is the address measured. */
 export function mergePaths(probes: readonly FlowProbe[], target: string): FlowPath[] {
   const flows = [...new Set(probes.map(({ flow }) => flow))];
-  const paths = flows.map((flow) => pathOf(flow, probes, target));
+  const heard = flows.map((flow) => pathOf(flow, probes, target));
+  const paths = heard.map((path) => cutAtRefuser(path, heard));
   const distance = distanceOf(paths);
   return distance === undefined ? paths : paths.map((path) => cutBehindTarget(path, distance));
 }

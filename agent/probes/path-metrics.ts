@@ -91,7 +91,9 @@ export function pathMetrics(run: PathRun, reading: PathReading, conditions: Path
   const changed = conditions.steady && run.compared ? run.changes.length > 0 : undefined;
   sheet.set("path_changed", changed, conditions.steady ? "too_few_samples" : "unsupported");
   const width = Math.max(0, ...hops.map(({ addrs }) => addrs.length));
-  sheet.set("path_ecmp_width", width === 0 ? undefined : width, "timeout");
+  // One flow has one way: whether there are others, it cannot tell.
+  const alone = run.paths.length < 2 && width === 1;
+  sheet.set("path_ecmp_width", width === 0 || alone ? undefined : width, width === 0 ? "timeout" : "too_few_samples");
   sheet.set("path_flows", conditions.steady && width > 0 ? distinct.length : undefined, width > 0 ? "unsupported" : "timeout");
   sheet.set("path_hash", width === 0 ? undefined : pathHash(distinct), "timeout");
   sheet.set(

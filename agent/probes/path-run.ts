@@ -151,7 +151,9 @@ export class PathRunner {
       if (best === undefined || reached || seen(last) > seen(best.last)) best = { method, last };
       // What goes in circles does so by any protocol.
       const circles = last.paths.some(({ path }) => hasLoop(path, this.#plan.order.address));
-      if (reached || circles || this.#signal.aborted) break;
+      // A router that says there is no such network or host says it to every protocol.
+      const nowhere = last.paths.some(({ stopped }) => stopped?.icmp === "!N" || stopped?.icmp === "!H");
+      if (reached || circles || nowhere || this.#signal.aborted) break;
     }
     if (best === undefined || best.last.paths.length === 0) return;
     this.#rounds += 1;

@@ -93,7 +93,8 @@ function iputils(tool: PingTool, request: PingRequest): PingCommand {
   if (request.dscp !== undefined) args.push("-Q", String(request.dscp << 2));
   if (request.df === true) args.push("-M", "do");
   if (release >= PRECISE) args.push("-3");
-  if (request.outstanding === true) args.push("-O");
+  // A line for each request that is still unanswered, which also ends a ping whose agent is gone: nobody reads what it writes.
+  args.push("-O");
   return { file: tool.file, args: [...args, "--", request.address] };
 }
 

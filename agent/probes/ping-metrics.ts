@@ -163,6 +163,18 @@ function flagsOf(output: PingOutput, replies: readonly PingReply[], packetSize: 
   return flags;
 }
 
+/** A run cut short, without the last requests whose time-out was not over: nobody knows what would have become of them. */
+export function withoutUndecided(
+  reading: PingReading,
+  { interval, timeout }: { interval: number; timeout: number },
+): PingReading {
+  const most = Math.min(reading.sent, Math.ceil(timeout / interval));
+  let open = 0;
+  while (open < most && reading.answered[reading.sent - 1 - open] === false) open += 1;
+  const sent = reading.sent - open;
+  return { ...reading, sent, rtts: reading.rtts.slice(0, sent), answered: reading.answered.slice(0, sent) };
+}
+
 /** Every ping metric of a run, value or null with its reason. Times are ms, rounded to the microsecond. */
 export function pingMetrics(reading: PingReading, conditions: PingConditions, silence: Reason): MetricSheet {
   const sheet = new MetricSheet();

@@ -22,8 +22,6 @@ export interface PingRequest {
   readonly packet_size: number;
   readonly dscp?: number | undefined;
   readonly df?: boolean | undefined;
-  /** Somebody watches: the tool should say at once what is not answered yet, where it can. */
-  readonly outstanding?: boolean | undefined;
 }
 
 export type PingCommand = { readonly file: string; readonly args: readonly string[] } | { readonly unsupported: string };

@@ -8,7 +8,7 @@ import { type Resolution, resolveHost } from "../resolve.ts";
 import { pingLinux } from "./ping-linux.ts";
 import { liveReader, PingLive } from "./ping-live.ts";
 import { pingMacos } from "./ping-macos.ts";
-import { readPing } from "./ping-metrics.ts";
+import { readPing, withoutUndecided } from "./ping-metrics.ts";
 import { type Failure, failed, failureOf, outcome, TOOL_MISSING } from "./ping-outcome.ts";
 import type { PingAdapter, PingRequest, PingTool } from "./ping-tool.ts";
 import { pingView } from "./ping-view.ts";
@@ -139,21 +139,26 @@ async function measure(
 ): Promise<Outcome> {
   const { address, family } = target;
   const count = pingCount(params);
-  const request: PingRequest = { ...params, address, count, outstanding: context.watched };
+  const request: PingRequest = { ...params, address, count };
   const command = adapter.command(tool, request);
   if ("unsupported" in command) {
     const error = { code: "unsupported", source: "tool", message: command.unsupported } as const;
     return failed({ error, reason: "unsupported" }, address, detail);
   }
   const { run: execution, took_ms, live } = await execute(adapter, tool, command, request, context);
-  if (context.budget.stopped) return failed(ABORTED, address, detail);
+  const { stopped } = context.budget;
   const output = adapter.parse(execution, tool);
   const conditions = { packet_size: params.packet_size, timeout: params.timeout, dscp: params.dscp, family };
-  const reading = readPing(output, conditions, count, took_ms);
+  const whole = readPing(output, conditions, count, took_ms);
+  const reading = whole !== undefined && execution.aborted ? withoutUndecided(whole, params) : whole;
+  if (stopped && (reading === undefined || reading.sent === 0)) return failed(ABORTED, address, detail);
   if (reading === undefined) return withoutIcmp(failureOf(tool, execution, address), target, params, context, detail);
   live?.end(reading.answered);
   const tail_ms = took_ms - (reading.sent - 1) * params.interval * 1000;
-  return outcome(reading, { conditions, address, detail, count, cut: execution.aborted || execution.timedOut, tail_ms });
+  const cut = execution.aborted || execution.timedOut;
+  const told = outcome(reading, { conditions, address, detail, count, cut, tail_ms });
+  // Somebody who interrupts a ping wants to know what it saw until then.
+  return stopped ? { ...told, status: told.status === "ok" ? "partial" : told.status, error: ABORTED.error } : told;
 }
 
 /** ICMP echo round trips (RFC 792, RFC 4443; metrics as RFC 2681, 6673, 3393, 5481, 3550). */

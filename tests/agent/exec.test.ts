@@ -34,10 +34,19 @@ describe.skipIf(process.platform === "win32")("a tool", () => {
     expect(run.stdout).toBe("one\r\ntwo\nthree");
   });
 
-  test("that prints without end is cut at a mebibyte and ends at its time", async () => {
-    const run = await runTool({ file: tool("exec yes"), args: [], timeout_ms: 300, grace_ms: 100 });
-    expect(run.stdout.length).toBe(1024 * 1024);
-    expect(run).toMatchObject({ truncated: true, timedOut: true });
+  test.each([
+    ["a word", "exec yes"],
+    ["what is no text", "exec cat /dev/urandom"],
+    ["complaints", "exec yes >&2"],
+  ])("that prints %s without end is killed at the limit, long before its time", async (_what, script) => {
+    let lines = 0;
+    const order = { file: tool(script), args: [], timeout_ms: 30_000, onLine: () => (lines += 1) };
+    const { value, ms } = await timed(runTool(order));
+    expect(value).toMatchObject({ truncated: true, timedOut: false, code: null });
+    expect(value.stdout.length).toBeLessThanOrEqual(1024 * 1024);
+    expect(lines).toBeLessThan(1024 * 1024);
+    expect(ms).toBeLessThan(5000);
+    expect(runningTools()).toBe(0);
   });
 
   test("that ignores being asked is killed after its grace", async () => {

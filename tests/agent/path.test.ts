@@ -92,6 +92,12 @@ describe("paths", () => {
     });
   });
 
+  test("a router that refuses, but seldom, is one hop, where the first flow heard it", () => {
+    const paths = pathsOf("10.0.0.1 10.0.0.2!N", "10.0.0.1 * * * 10.0.0.2!N", "* * 10.0.0.2!N");
+    expect(words(paths)).toEqual(["10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2", "* 10.0.0.2"]);
+    expect(paths.map(({ stopped }) => stopped?.ttl)).toEqual([2, 2, 2]);
+  });
+
   test("paths that differ in silent hops only are one, and have one fingerprint", () => {
     const whole = distinctPaths(pathsOf("10.0.0.1 10.0.0.2 192.0.2.9", "10.0.0.1 * 192.0.2.9").map(({ path }) => path));
     expect(whole).toEqual([["10.0.0.1", "10.0.0.2", TARGET]]);

@@ -5,7 +5,9 @@ import { describe, expect, test } from "vitest";
 import { metricsOf } from "#contract/metrics";
 import { Budget } from "../../agent/budget.ts";
 import { findTool } from "../../agent/exec.ts";
+import { parsePing } from "../../agent/parsers/ping.ts";
 import { ping } from "../../agent/probes/ping.ts";
+import { readPing, withoutUndecided } from "../../agent/probes/ping-metrics.ts";
 import { tcpPing } from "../../agent/probes/ping-tcp.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, cli, fakeTools, run } from "./helpers/cli.ts";
@@ -181,11 +183,28 @@ describe.skipIf(findTool("ping") === undefined)("the run's time", () => {
     expect(new Set(Object.keys(outcome.metrics))).toEqual(new Set(metricsOf("ping")));
   });
 
-  test("stopped from outside it is no measurement", async () => {
+  test("requests still under way when it is stopped are not called lost", () => {
+    const replies = [0, 2].map((index) => ({ index, bytes: 72, rtt: 1 }));
+    const text = [
+      "PING 192.0.2.1 (192.0.2.1) 64(92) bytes of data.",
+      ...replies.map(({ index }) => `72 bytes from 192.0.2.1: icmp_seq=${index + 1} ttl=64 time=1.00 ms`),
+      "--- 192.0.2.1 ping statistics ---",
+      "5 packets transmitted, 2 received, 60% packet loss, time 4000ms",
+      "rtt min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms\n",
+    ].join("\n");
+    const reading = readPing(parsePing(text), { packet_size: 64, timeout: 2, family: 4 }, 5);
+    if (reading === undefined) throw new Error("the output was not read");
+    expect(reading.answered).toEqual([true, false, true, false, false]);
+    expect(withoutUndecided(reading, { interval: 1, timeout: 2 })).toMatchObject({ sent: 3, answered: [true, false, true] });
+    expect(withoutUndecided(reading, { interval: 1, timeout: 1 })).toMatchObject({ sent: 4, rtts: [1, null, 1, null] });
+  });
+
+  test("stopped from outside it says so, and what it saw until then", async () => {
     const stop = new AbortController();
     const order = { type: "ping", destination: "127.0.0.1", params: { count: 50 } };
     const result = await runTest(order, stop.signal, undefined, () => stop.abort());
-    expect(result).toMatchObject({ status: "failed", error: { code: "aborted" }, metrics: { ping_loss_pct: null } });
+    expect(result).toMatchObject({ status: "partial", error: { code: "aborted" }, metrics: { ping_loss_pct: 0 } });
+    expect(result.metrics.ping_sent).toBe(result.metrics.ping_received);
   });
 });
 
