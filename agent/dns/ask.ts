@@ -1,9 +1,9 @@
 // Asks one resolver all the queries of a run, on schedule, with its tries and the second attempt over TCP that truncation needs.
 import { performance } from "node:perf_hooks";
-import { setTimeout as wait } from "node:timers/promises";
 import type { DnsParams, DnsTransport } from "#contract/test-types/dns";
 import type { Budget } from "../budget.ts";
 import { round3 } from "../statistics.ts";
+import { waitUntil } from "../wait.ts";
 import type { Secure } from "./connect.ts";
 import type { Answered, Connect, Exchange, Failure, Order, Session } from "./exchange.ts";
 import { udpSession } from "./udp.ts";
@@ -101,9 +101,8 @@ export async function askServer(
   const session = await sessionOf(order);
   const start = performance.now();
   const due = async (index: number): Promise<Query | undefined> => {
-    const delay = start + index * params.interval * 1000 - performance.now();
     // A stopped wait is no error: the query is not sent.
-    if (delay > 0) await wait(delay, undefined, { signal: budget.signal }).catch(() => undefined);
+    await waitUntil(start + index * params.interval * 1000, budget.signal);
     if (budget.over) return undefined;
     const query = await askOnce(order, session, params, budget);
     onQuery(query, index);

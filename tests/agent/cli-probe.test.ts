@@ -6,19 +6,7 @@ import { metricsOf } from "#contract/metrics";
 import { readParameters } from "../../agent/cli-probe.ts";
 import { findTool } from "../../agent/exec.ts";
 import { UsageError } from "../../agent/exit.ts";
-import { CLI, cli, fakeTools, run, scratch } from "./helpers/cli.ts";
-
-interface CliResult {
-  status: string;
-  address: string | null;
-  started_at: string;
-  duration_ms: number;
-  error: { code: string; source: string; message: string } | null;
-  metrics: Record<string, number | string | boolean | null>;
-  reasons: Record<string, string>;
-  detail: Record<string, unknown>;
-  flags: string[];
-}
+import { CLI, type CliResult, cli, fakeTools, run, scratch } from "./helpers/cli.ts";
 
 const json = (stdout: string): CliResult => JSON.parse(stdout) as CliResult;
 const hasPing = findTool("ping") !== undefined;

@@ -3,18 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { findTool, runningTools, runTool } from "../../agent/exec.ts";
-import { fakeTools, scratch } from "./helpers/cli.ts";
+import { fakeTools, isRunning, scratch } from "./helpers/cli.ts";
 
 const tool = (script: string): string => join(fakeTools({ tool: script }), "tool");
-
-/** Whether a process still runs; a zombie does not. */
-function alive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-}
 
 const pidIn = (path: string): number => Number(readFileSync(path, "utf8"));
 
@@ -62,7 +53,7 @@ describe.skipIf(process.platform === "win32")("a tool", () => {
     const note = join(scratch(), "pid");
     const file = tool(`trap '' INT; (trap '' INT; sleep 60) & echo $! > ${note}; wait`);
     await runTool({ file, args: [], timeout_ms: 300, grace_ms: 100 });
-    await expect.poll(() => alive(pidIn(note))).toBe(false);
+    await expect.poll(() => isRunning(pidIn(note))).toBe(false);
   });
 
   test.skipIf(findTool("setsid") === undefined)("whose helper escaped with its output does not hold up the run", async () => {

@@ -14,18 +14,7 @@ import { parseSizedTraceroute } from "../../agent/parsers/traceroute-mtu.ts";
 import { mtu as mtuProbe } from "../../agent/probes/mtu.ts";
 import { MtuBelief, type SizeEvidence } from "../../agent/probes/mtu-belief.ts";
 import { runTest } from "../../agent/runner.ts";
-import { CLI, cli, fakeTools, run, scratch } from "./helpers/cli.ts";
-
-interface CliResult {
-  status: string;
-  address: string | null;
-  duration_ms: number;
-  error: { code: string; source: string; message: string } | null;
-  metrics: Record<string, number | string | boolean | null>;
-  reasons: Record<string, string>;
-  detail: Record<string, unknown>;
-  flags: string[];
-}
+import { CLI, type CliResult, cli, fakeTools, isRunning, run, scratch } from "./helpers/cli.ts";
 
 const json = (stdout: string): CliResult => {
   const result = JSON.parse(stdout) as CliResult;
@@ -399,12 +388,6 @@ describe("hosts that cannot measure", () => {
     for (const pid of readFileSync(pids, "utf8").trim().split(/\s+/)) expect(isRunning(pid), `process ${pid}`).toBe(false);
   });
 });
-
-/** A killed process may stay as a zombie where nobody collects orphans; it runs no more. */
-function isRunning(pid: string): boolean {
-  if (!existsSync(`/proc/${pid}/stat`)) return false;
-  return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-}
 
 describe("wrong arguments exit 2, name what is wrong, and start nothing", () => {
   const marker = join(scratch(), "spawned");

@@ -10,18 +10,9 @@ import { ping } from "../../agent/probes/ping.ts";
 import { readPing, withoutUndecided } from "../../agent/probes/ping-metrics.ts";
 import { tcpPing } from "../../agent/probes/ping-tcp.ts";
 import { runTest } from "../../agent/runner.ts";
-import { CLI, cli, fakeTools, run } from "./helpers/cli.ts";
+import { CLI, type CliResult, cli, fakeTools, run } from "./helpers/cli.ts";
 
-interface Printed {
-  status: string;
-  duration_ms: number;
-  error: { code: string; source: string; message: string } | null;
-  metrics: Record<string, number | string | boolean | null>;
-  reasons: Record<string, string>;
-  detail: Record<string, unknown>;
-  flags: string[];
-}
-const read = (stdout: string): Printed => JSON.parse(stdout) as Printed;
+const read = (stdout: string): CliResult => JSON.parse(stdout) as CliResult;
 
 const VERSION = `[ "$1" = -V ] && echo 'ping from iputils 20221126' && exit 0`;
 const DENIED = `${VERSION}\necho 'ping: socket: Operation not permitted' >&2; exit 2`;

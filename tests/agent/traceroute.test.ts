@@ -10,7 +10,7 @@ import { findTool, runningTools } from "../../agent/exec.ts";
 import { UsageError } from "../../agent/exit.ts";
 import { traceroute } from "../../agent/probes/traceroute.ts";
 import { runTest } from "../../agent/runner.ts";
-import { cli, fakeTools, scratch } from "./helpers/cli.ts";
+import { cli, fakeTools, isRunning, scratch } from "./helpers/cli.ts";
 
 type Result = Omit<Measurement, "started_at">;
 
@@ -427,12 +427,6 @@ describe.skipIf(process.platform === "win32")("hosts that cannot measure (needs 
     for (const pid of readFileSync(pids, "utf8").trim().split(/\s+/)) expect(isRunning(pid), `process ${pid}`).toBe(false);
   });
 });
-
-/** A killed process may stay as a zombie where nobody collects orphans; it runs no more. */
-function isRunning(pid: string): boolean {
-  if (!existsSync(`/proc/${pid}/stat`)) return false;
-  return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-}
 
 describe("wrong arguments exit 2, name what is wrong, and start nothing", () => {
   const marker = join(scratch(), "spawned");

@@ -40,9 +40,12 @@ function checkIpv4(host: string): DestinationCheck {
   return { ok: true, host, version: 4 };
 }
 
-/** The eight groups of an IPv6 address in the URL parser's spelling. */
-function groupsOf(canonical: string): number[] {
-  const [head = "", tail] = canonical.split("::");
+/** An IPv6 address without a zone in the URL parser's one spelling (RFC 5952). */
+const canonicalIpv6 = (address: string): string => new URL(`http://[${address}]/`).hostname.slice(1, -1);
+
+/** The eight groups of an IPv6 address without a zone. */
+export function ipv6Groups(address: string): number[] {
+  const [head = "", tail] = canonicalIpv6(address).split("::");
   const read = (part: string) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
   const [front, back] = [read(head), read(tail ?? "")];
   return [...front, ...new Array<number>(Math.max(0, 8 - front.length - back.length)).fill(0), ...back];
@@ -61,12 +64,12 @@ function embeddedIpv4(groups: readonly number[]): string | undefined {
 
 function checkIpv6(host: string): DestinationCheck {
   const [address = "", zone] = host.split("%");
-  // The parser's one spelling of an address (RFC 5952): leading zeros and long forms must not hide what it is.
-  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  // Leading zeros and long forms must not hide what it is.
+  const canonical = canonicalIpv6(address);
   if (zone !== undefined && !/^fe[89ab]/.test(canonical)) return refuse("has a zone, which only link-local addresses take");
   if (canonical === "::") return refuse("is the unspecified address");
   if (canonical.startsWith("ff")) return refuse("is a multicast address; name one host");
-  const groups = groupsOf(canonical);
+  const groups = ipv6Groups(canonical);
   const compatible = groups.slice(0, 6).every((group) => group === 0) && canonical !== "::1";
   if (compatible || canonical.startsWith("::ffff:")) {
     return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 address");

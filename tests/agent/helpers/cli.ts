@@ -1,12 +1,34 @@
 // Runs the real command line as a process of its own.
 import { execFile } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 
 export const CLI = fileURLToPath(new URL("../../../agent/cli.ts", import.meta.url));
+
+/** What `probe --json` prints, as far as tests read it. */
+export interface CliResult {
+  status: string;
+  address: string | null;
+  started_at: string;
+  duration_ms: number;
+  error: { code: string; source: string; message: string } | null;
+  metrics: Record<string, number | string | boolean | null>;
+  reasons: Record<string, string>;
+  detail: Record<string, unknown>;
+  flags: string[];
+}
+
+/** Whether a process still runs. A killed one may stay as a zombie where nobody collects orphans; it runs no more. */
+export function isRunning(pid: string | number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
 
 export interface Ended {
   code: number | null;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { checkEndpoint, checkHost, checkUrl, ipVersion } from "../destination.ts";
+import { checkEndpoint, checkHost, checkUrl, ipVersion, ipv6Groups } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
 import { defineTestType, overrun } from "./define.ts";
@@ -126,22 +126,11 @@ export function dnsResolvers(
 
 const ARPA = { 4: "in-addr.arpa", 6: "ip6.arpa" } as const;
 
-/** The eight groups of an IPv6 address, four hexadecimal digits each. */
-function groupsOf(address: string): string[] {
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
-  const hex = (high: string | undefined, low: string | undefined) => (Number(high) * 256 + Number(low)).toString(16);
-  const text = dotted ? `${dotted[1]}${hex(dotted[2], dotted[3])}:${hex(dotted[4], dotted[5])}` : address;
-  const [left = "", right] = text.split("::");
-  const split = (part: string) => (part === "" ? [] : part.split(":"));
-  const head = split(left);
-  const tail = right === undefined ? [] : split(right);
-  return [...head, ...Array<string>(8 - head.length - tail.length).fill("0"), ...tail].map((group) => group.padStart(4, "0"));
-}
-
 /** The name an address has in the reverse tree (RFC 1035 3.5, RFC 3596 2.5). */
 export function reverseName(address: string): string {
   if (ipVersion(address) === 4) return `${address.split(".").reverse().join(".")}.${ARPA[4]}`;
-  const digits = [...groupsOf(address.toLowerCase()).join("")].reverse();
+  const groups = ipv6Groups(address).map((group) => group.toString(16).padStart(4, "0"));
+  const digits = [...groups.join("")].reverse();
   return `${digits.join(".")}.${ARPA[6]}`;
 }
 
