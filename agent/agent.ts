@@ -127,7 +127,7 @@ export class Agent {
       interval_s: test.interval_s,
       series: test.test_id,
     };
-    const measured = await runTest(order, this.#stop.signal, veto);
+    const measured = await runTest(order, this.#stop.signal, { veto });
     const result: Measurement =
       problem === undefined
         ? measured
@@ -153,7 +153,7 @@ export class Agent {
     const interval_s = test?.interval_s;
     this.#link?.progress({ run_id, test_id, state: "started" });
     const order = { type: job.type, destination: job.destination, params: job.params, interval_s, series: test?.test_id };
-    runTest(order, this.#stop.signal, this.#parts.veto)
+    runTest(order, this.#stop.signal, { veto: this.#parts.veto })
       .then((result) => {
         if (this.#aborted(result)) return;
         this.#record(result, test_id, run_id);

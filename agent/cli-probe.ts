@@ -103,7 +103,7 @@ async function probe(type: TestTypeName, destination: string, given: ProbeFlags)
   const paint = paintFor(process.stdout);
   const live = new RowPrinter(paint);
   const watch = given.json === true ? undefined : (row: Row) => process.stdout.write(`${live.line(row)}\n`);
-  const result = await runTest({ type, destination: destination.trim(), params }, stop.signal, undefined, watch);
+  const result = await runTest({ type, destination: destination.trim(), params }, stop.signal, { watch });
   process.off("SIGINT", interrupt);
   process.off("SIGTERM", interrupt);
   process.exitCode = exitCodeOf(result);

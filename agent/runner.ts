@@ -1,11 +1,13 @@
 // Runs one measurement: checks it, gives it a deadline and its places among the runs of this host, and turns every end into a result.
 import { performance } from "node:perf_hooks";
+import { peerDestination } from "#contract/destination";
 import type { Measurement } from "#contract/result";
 import { checkTest, isTestTypeName, type ParamsOf, type TestTypeName, testType } from "#contract/test-types/index";
 import { Budget } from "./budget.ts";
+import type { Peer, PeerDirectory, SessionKey } from "./peer.ts";
 import { PlacePool } from "./places.ts";
 import { PROBES } from "./probes/index.ts";
-import { type Outcome, type Places, type Probe, type RunContext, unmeasured } from "./probes/probe.ts";
+import { type EdgeAccess, type Outcome, type Places, type Probe, type RunContext, unmeasured } from "./probes/probe.ts";
 import type { Row } from "./rows.ts";
 import { round3 } from "./statistics.ts";
 
@@ -28,7 +30,7 @@ export interface RunOrder {
 /** Why a run may not happen, or undefined. */
 export type Veto = (order: RunOrder) => string | undefined;
 
-const pool = new PlacePool({ tools: 8, sockets: 16, path: 2, path_tools: 6 });
+const pool = new PlacePool({ tools: 8, sockets: 16, path: 2, path_tools: 6, line: 1 });
 
 function refusal(type: string, code: "unsupported" | "invalid_instruction" | "skipped", message: string): Outcome {
   const error = { code, source: "agent", message: message.slice(0, 1000) } as const;
@@ -36,39 +38,52 @@ function refusal(type: string, code: "unsupported" | "invalid_instruction" | "sk
   return { address: null, status: "failed", error, metrics: {}, reasons: {}, detail: {}, flags: [] };
 }
 
-interface Surroundings {
-  readonly stop: AbortSignal;
-  readonly veto: Veto | undefined;
-  readonly watch: Watch | undefined;
-}
-
 /** Receives the rows of a run as they are measured. */
 export type Watch = (row: Row) => void;
+/** Receives how much of a run is done, 0 to 1, and what is being measured, for people. */
+export type Progress = (fraction: number, note: string) => void;
+
+/** What a run has around it; every part may be missing. */
+export interface Surroundings {
+  readonly veto?: Veto | undefined;
+  readonly watch?: Watch | undefined;
+  readonly progress?: Progress | undefined;
+  /** Finds the clients that a destination names. */
+  readonly peers?: PeerDirectory | undefined;
+  /** The key of a reflector that the destination names by its address. */
+  readonly session?: SessionKey | undefined;
+  /** This agent's server, for what is measured against it. */
+  readonly edge?: EdgeAccess | undefined;
+}
 
 /** Runs the probe with its deadline; a probe that throws has failed, which is a result too. */
 async function runProbe<Type extends TestTypeName>(
   type: Type,
   order: RunOrder,
   params: ParamsOf<Type>,
+  stop: AbortSignal,
   around: Surroundings,
 ): Promise<Outcome> {
   const probe: Probe<Type> = PROBES[type];
   const deadline_ms = testType(type).deadline_ms(params);
-  const budget = new Budget(deadline_ms, around.stop);
+  const budget = new Budget(deadline_ms, stop);
   const context: RunContext = {
     budget,
     series: order.series,
     watched: around.watch !== undefined,
     show: (row) => around.watch?.(row),
+    progress: (fraction, note) => around.progress?.(Math.min(1, Math.max(0, fraction)), note),
+    session: around.session,
+    edge: around.edge,
     // How often is a question about the run, which has been answered; where to is one about each destination.
     objection: (destination) => around.veto?.({ ...order, destination, interval_s: Number.POSITIVE_INFINITY }),
   };
   try {
-    const late = lateOutcome(type, budget, deadline_ms, around.stop);
+    const late = lateOutcome(type, budget, deadline_ms, stop);
     const outcome = await Promise.race([probe.run(order.destination, params, context), late.outcome]).finally(late.cancel);
     const spent = budget.spent.length > 0 ? { budgets_hit: budget.spent } : {};
     const told = { ...outcome, detail: { ...outcome.detail, ...spent } };
-    if (around.stop.aborted && outcome.status !== "ok") return { ...told, error: STOPPED };
+    if (stop.aborted && outcome.status !== "ok") return { ...told, error: STOPPED };
     if (outcome.error?.code !== "aborted") return told;
     return { ...told, error: { code: "deadline", source: "agent", message: "the run took longer than it may" } };
   } catch (error) {
@@ -105,7 +120,7 @@ function lateOutcome(type: TestTypeName, budget: Budget, deadline_ms: number, st
 }
 
 /** Parameters in full, or the outcome of an order that may not run. */
-function prepare(order: RunOrder, veto: Veto | undefined): { type: TestTypeName; params: Record<string, unknown> } | Outcome {
+function prepare(order: RunOrder): { type: TestTypeName; params: Record<string, unknown> } | Outcome {
   if (!isTestTypeName(order.type)) {
     return refusal(order.type, "unsupported", `this agent knows no test type '${order.type}'; update it`);
   }
@@ -114,9 +129,27 @@ function prepare(order: RunOrder, veto: Veto | undefined): { type: TestTypeName;
     const words = checked.errors.map((error) => `${error.path} ${error.message}`).join("; ");
     return refusal(order.type, "invalid_instruction", words);
   }
-  const objection = veto?.(order);
-  if (objection !== undefined) return refusal(order.type, "skipped", objection);
   return { type: order.type, params: checked.params };
+}
+
+/** The order as it will be run: a client as destination becomes the address its reflector answers at. */
+async function aimAt(
+  type: TestTypeName,
+  order: RunOrder,
+  params: Record<string, unknown>,
+  { around, stop }: { around: Surroundings; stop: AbortSignal },
+): Promise<{ aim: RunOrder; around: Surroundings; peer?: Peer } | Outcome> {
+  const named = peerDestination(order.destination);
+  if (named === undefined) return { aim: order, around };
+  if (named.kind === "mesh" || around.peers === undefined) {
+    return refusal(order.type, "invalid_instruction", "only an agent with a server knows other clients; name an address");
+  }
+  const version = params.ip_version === 4 || params.ip_version === 6 ? params.ip_version : undefined;
+  const peer = await around.peers.find(named.client_id, version, stop);
+  if ("problem" in peer) return unmeasured(type, peer.problem, "not_applicable");
+  const host = peer.address.includes(":") ? `[${peer.address}]` : peer.address;
+  const destination = testType(type).peer === "reflector" ? `${host}:${peer.port}` : peer.address;
+  return { aim: { ...order, destination }, around: { ...around, session: peer.session }, peer };
 }
 
 /** The probe as seen without its type; its parameters have passed its own schema. */
@@ -125,14 +158,39 @@ interface AnyProbe {
   places(params: Record<string, unknown>): Places;
 }
 
+/** Bandwidth tests fill the line: what runs meanwhile measures them too, and says so. */
+const OWN_LOAD = "own_load";
+let loads = 0;
+let loadsBegun = 0;
+
+/** Marks a run during which this host itself filled its line. */
+async function noteLoad(fills: boolean, run: () => Promise<Outcome>): Promise<Outcome> {
+  if (fills) {
+    loads += 1;
+    loadsBegun += 1;
+    return run().finally(() => {
+      loads -= 1;
+    });
+  }
+  const before = loadsBegun - loads;
+  const outcome = await run();
+  return loadsBegun === before ? outcome : { ...outcome, flags: [...outcome.flags, OWN_LOAD] };
+}
+
 /** One run from order to measurement. Never rejects; `stop` ends it early with code `aborted`. */
-export async function runTest(order: RunOrder, stop: AbortSignal, veto?: Veto, watch?: Watch): Promise<Measurement> {
-  const prepared = prepare(order, veto);
+export async function runTest(order: RunOrder, stop: AbortSignal, surroundings: Surroundings = {}): Promise<Measurement> {
+  const prepared = prepare(order);
   if ("status" in prepared) return measurementOf(order, prepared, Date.now(), 0);
   const { type } = prepared;
+  const found = await aimAt(type, order, prepared.params, { around: surroundings, stop });
+  if ("status" in found) return measurementOf(order, found, Date.now(), 0);
+  const { aim, around, peer } = found;
+  const objection = around.veto?.(aim);
+  if (objection !== undefined) return measurementOf(order, refusal(type, "skipped", objection), Date.now(), 0);
   const probe = PROBES[type] as unknown as AnyProbe;
   const params = probe.plan?.(prepared.params, order.interval_s) ?? prepared.params;
-  const leave = await pool.take(probe.places(params), stop);
+  const places = probe.places(params);
+  const leave = await pool.take(places, stop);
   if (leave === undefined) {
     const why = stop.aborted
       ? STOPPED
@@ -142,8 +200,12 @@ export async function runTest(order: RunOrder, stop: AbortSignal, veto?: Veto, w
   const started_at = Date.now();
   const start = performance.now();
   try {
-    const outcome = await runProbe(type, order, params as ParamsOf<typeof type>, { stop, veto, watch });
-    return measurementOf(order, outcome, started_at, round3(performance.now() - start));
+    const outcome = await noteLoad(places.line !== undefined, () =>
+      runProbe(type, aim, params as ParamsOf<typeof type>, stop, around),
+    );
+    const other = peer === undefined ? {} : { peer: { client_id: peer.client_id, name: peer.name } };
+    const told = { ...outcome, detail: { ...outcome.detail, ...other } };
+    return measurementOf(order, told, started_at, round3(performance.now() - start));
   } finally {
     leave();
   }

@@ -3,6 +3,7 @@ import type { MetricName, MetricValue, Reason } from "#contract/metrics";
 import type { Measurement, Metrics, Reasons, ResultError, Status } from "#contract/result";
 import { type ParamsOf, TEST_TYPES, type TestTypeName } from "#contract/test-types/index";
 import type { Budget } from "../budget.ts";
+import type { SessionKey } from "../peer.ts";
 import type { Row } from "../rows.ts";
 
 /** What one run found. Every metric of the type has a value, or null and a reason. */
@@ -16,6 +17,14 @@ export interface Outcome {
   readonly flags: readonly string[];
 }
 
+/** The agent's own server, for what is measured against it. */
+export interface EdgeAccess {
+  /** Origin and path prefix without a trailing slash. */
+  readonly server: string;
+  /** This client's token. */
+  readonly token: string;
+}
+
 /** What surrounds one run. */
 export interface RunContext {
   /** The run's time; `budget.signal` aborts at the deadline and when the run is stopped. */
@@ -26,6 +35,12 @@ export interface RunContext {
   readonly watched: boolean;
   /** Shows a row of what is being measured to whoever watches. */
   show(row: Row): void;
+  /** Tells whoever watches how much is done, 0 to 1, and what is being measured just now. Not more often than 4 times a second. */
+  progress(fraction: number, note: string): void;
+  /** The key that the destination's reflector answers to; absent for other destinations. */
+  readonly session: SessionKey | undefined;
+  /** This agent's server; absent for a single run without one. */
+  readonly edge: EdgeAccess | undefined;
   /** Why this host's owner forbids a further destination (a redirect's), or undefined. */
   objection(destination: string): string | undefined;
 }
@@ -36,6 +51,8 @@ export interface Places {
   readonly sockets?: number;
   /** Runs that send bursts along a path; few may do so at a time. */
   readonly path?: number;
+  /** Runs that fill the line: one at a time. */
+  readonly line?: number;
   /** Tools of such runs: they take many at once, and must not keep the single ones of other tests waiting. */
   readonly path_tools?: number;
 }

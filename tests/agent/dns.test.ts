@@ -547,7 +547,7 @@ test("the host's owner decides about resolvers, and about names where the system
   const server = await resolver(answers("192.0.2.1"));
   const consent = vetoOf({ destinations: ["127.0.0.0/8", "*.inside.example"] });
   const order = (destination: string, params: Record<string, unknown>) =>
-    runTest({ type: "dns", destination, params }, new AbortController().signal, consent);
+    runTest({ type: "dns", destination, params }, new AbortController().signal, { veto: consent });
   expect((await order("any.example", { resolver: server.address })).status).toBe("ok");
   expect((await order("any.example", { resolver: `${server.address},192.0.2.53` })).error?.code).toBe("skipped");
   expect((await order("any.example", { resolver: "https://dns.example/dns-query" })).error?.code).toBe("skipped");

@@ -242,9 +242,11 @@ describe.skipIf(!linux)("paths acted by a tool", () => {
     const stop = new AbortController();
     const order = { type: "mtu", destination: "192.0.2.9", params: { max: 1500 } };
     const rows: string[] = [];
-    const result = await runTest(order, stop.signal, undefined, (row) => {
-      rows.push(row.map((cell) => cell.text).join(" "));
-      stop.abort();
+    const result = await runTest(order, stop.signal, {
+      watch: (row) => {
+        rows.push(row.map((cell) => cell.text).join(" "));
+        stop.abort();
+      },
     }).finally(() => {
       delete process.env.STREAMSWARM_TOOL_PATH;
     });
@@ -357,6 +359,9 @@ describe("hosts that cannot measure", () => {
       watched: false,
       show: () => undefined,
       objection: () => undefined,
+      progress: () => undefined,
+      session: undefined,
+      edge: undefined,
     };
     const result = await mtuProbe.run("name.invalid", { timeout: 1, deadline: 5 }, context);
     expect(result).toMatchObject({ error: { code: "aborted", source: "agent" }, metrics: { path_mtu: null } });

@@ -159,6 +159,9 @@ describe.skipIf(findTool("ping") === undefined)("the run's time", () => {
     watched: false,
     show: () => undefined,
     objection: () => undefined,
+    progress: () => undefined,
+    session: undefined,
+    edge: undefined,
   });
   const params = { packet_size: 64, count: 50, interval: 0.2, timeout: 1 };
 
@@ -193,7 +196,7 @@ describe.skipIf(findTool("ping") === undefined)("the run's time", () => {
   test("stopped from outside it says so, and what it saw until then", async () => {
     const stop = new AbortController();
     const order = { type: "ping", destination: "127.0.0.1", params: { count: 50 } };
-    const result = await runTest(order, stop.signal, undefined, () => stop.abort());
+    const result = await runTest(order, stop.signal, { watch: () => stop.abort() });
     expect(result).toMatchObject({ status: "partial", error: { code: "aborted" }, metrics: { ping_loss_pct: 0 } });
     expect(result.metrics.ping_sent).toBe(result.metrics.ping_received);
   });

@@ -217,7 +217,16 @@ describe("failures are told apart", () => {
     const port = await serve(() => undefined);
     const params = tcpType.params.parse({ count: 1, send_bytes: 16 * 1024 * 1024 });
     const budget = new Budget(1500, new AbortController().signal);
-    const context = { budget, series: undefined, watched: false, show: () => undefined, objection: () => undefined };
+    const context = {
+      budget,
+      series: undefined,
+      watched: false,
+      show: () => undefined,
+      objection: () => undefined,
+      progress: () => undefined,
+      session: undefined,
+      edge: undefined,
+    };
     const start = performance.now();
     const outcome = await tcp.run(`127.0.0.1:${port}`, params, context);
     expect(performance.now() - start).toBeGreaterThan(1350);
@@ -259,6 +268,9 @@ describe("stopped while its name is looked up", () => {
     watched: false,
     show: () => undefined,
     objection: () => undefined,
+    progress: () => undefined,
+    session: undefined,
+    edge: undefined,
   };
   const aborted = { status: "failed", error: { code: "aborted", source: "agent" } };
   test("tcp", async () => expect(await tcp.run("name.invalid", tcpType.params.parse({}), context)).toMatchObject(aborted));

@@ -50,6 +50,7 @@ export function result(seq: number, patch: Partial<Result> = {}): Result {
     id: `a.${seq}`,
     seq,
     client_id: "a",
+    peer_id: null,
     test_id: "t",
     run_id: null,
     type: "ping",

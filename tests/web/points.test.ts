@@ -57,6 +57,7 @@ test("a run without an answer has no latency and is marked", () => {
 const bucket = (metric: string, values: (number | null)[], loss?: (number | null)[]) => ({
   client_id: "a",
   test_id: "t",
+  peer_id: null,
   metric,
   unit: "ms",
   t: values.map((_, index) => NOW + index * 60_000),

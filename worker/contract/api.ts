@@ -249,6 +249,8 @@ export const seriesSchema = z.object({
       client_id: z.string(),
       /** null for host metrics. */
       test_id: z.string().nullable(),
+      /** The client measured against, where the test names clients as destination. */
+      peer_id: z.string().nullable(),
       metric: z.string(),
       unit: z.string(),
       /** Bucket starts, epoch milliseconds; a bucket without data is absent. */
@@ -387,6 +389,7 @@ export const liveFrameSchema = z.discriminatedUnion("type", [
     test_id: z.string().nullable(),
     state: z.enum(["started", "running", "finished"]),
     fraction: z.number().nullable(),
+    note: z.string().nullable(),
   }),
   z.object({ type: z.literal("gone"), client_id: z.string() }),
 ]);

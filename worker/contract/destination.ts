@@ -144,6 +144,17 @@ export function checkEndpoint(text: string): EndpointCheck {
   return { ...checked, port: number };
 }
 
+/** Another client as destination: one by its id, or every other client of the same test. */
+export type PeerDestination = { kind: "client"; client_id: string } | { kind: "mesh" };
+
+/** Reads `client:<id>` and `mesh`; undefined for a destination that is an address or a name. */
+export function peerDestination(text: string): PeerDestination | undefined {
+  const input = text.trim();
+  if (input === "mesh") return { kind: "mesh" };
+  const id = /^client:([0-9a-z]{16})$/.exec(input)?.[1];
+  return id === undefined ? undefined : { kind: "client", client_id: id };
+}
+
 export type UrlCheck =
   | { ok: true; url: string; scheme: "http" | "https"; host: string; version: 0 | 4 | 6; port: number }
   | { ok: false; message: string };

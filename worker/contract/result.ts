@@ -37,6 +37,8 @@ export const ERROR_CODES = [
   "deadline",
   "aborted",
   "skipped",
+  "over_budget",
+  "peer_unavailable",
   "invalid_instruction",
   "unsupported",
   "internal",
@@ -122,6 +124,8 @@ export const resultSchema = z.object({
   seq: z.number().int(),
   client_id: z.string(),
   test_id: z.string().nullable(),
+  /** The client measured against, where the test names clients as destination. */
+  peer_id: z.string().nullable(),
   run_id: z.string().nullable(),
   type: z.string(),
   destination: z.string(),

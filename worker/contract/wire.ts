@@ -116,6 +116,8 @@ export const instructionSchema = z.object({
   tests: z.array(instructedTestSchema),
   /** Seconds between durable uploads when nobody watches. */
   upload_s: z.number(),
+  /** Whether another client measures against this one, so that its reflector has to answer. */
+  reflector: z.boolean().optional(),
 });
 export type Instruction = z.infer<typeof instructionSchema>;
 
@@ -190,6 +192,8 @@ export const progressFrameSchema = z.object({
   state: z.enum(["started", "running", "finished"]),
   /** 0 to 1 where the probe can tell. */
   fraction: z.number().min(0).max(1).nullable().default(null),
+  /** What is being measured just now, for people: `down, 8 streams: 47.2 Mbit/s`. */
+  note: z.string().max(200).nullable().default(null),
 });
 
 /** Answer to `check`: this socket's agent is alive. */

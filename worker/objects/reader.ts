@@ -1,6 +1,7 @@
 // Reads of one client's results: newest values, pages and series.
 import { isMetricName, METRICS, type MetricName } from "#contract/metrics";
 import type { HostSample, Result, Status, WireResult } from "#contract/result";
+import { isSeriesOf, readSeriesId } from "#contract/series-id";
 import { isFailing } from "../analysis/headline.ts";
 import { bucket, type Columns, type Point } from "../analysis/series.ts";
 import type { Batch, Ring, Stored } from "../store/ring.ts";
@@ -32,6 +33,7 @@ export interface SeriesQuery {
 
 export interface SeriesRow extends Columns {
   test_id: string | null;
+  peer_id: string | null;
   metric: string;
 }
 
@@ -125,7 +127,7 @@ export class ClientReader {
       for (const stored of row.results.toReversed()) {
         const { item } = stored;
         if (item.seq >= before_seq || item.started_at < from || item.started_at > to) continue;
-        if (query.test_id !== undefined && item.test_id !== query.test_id) continue;
+        if (query.test_id !== undefined && !(item.test_id !== null && isSeriesOf(item.test_id, query.test_id))) continue;
         if (query.status !== undefined && item.status !== query.status) continue;
         if (items.length >= query.limit) return { items, next_seq: items.at(-1)?.seq ?? null };
         items.push(toResult(this.#clientId(), stored, nearestHost(row.hosts, item.started_at) ?? this.#host ?? undefined));
@@ -154,7 +156,7 @@ export class ClientReader {
     for (const row of this.#ring.range(query.from, query.to)) {
       for (const { item } of row.hosts) if (inRange(item)) addHost(item, names, add);
       for (const { item } of row.results) {
-        if (item.test_id !== null && inRange(item) && (query.test_id === undefined || item.test_id === query.test_id))
+        if (item.test_id !== null && inRange(item) && (query.test_id === undefined || isSeriesOf(item.test_id, query.test_id)))
           addResult(item, names, add);
       }
     }
@@ -162,7 +164,8 @@ export class ClientReader {
       // A metric's name holds no blank; a test id that an agent made up may.
       const at = key.lastIndexOf(" ");
       const testId = key.slice(0, at);
-      return { test_id: testId === "" ? null : testId, metric: key.slice(at + 1), ...bucket(list, query.resolution_s) };
+      const series = testId === "" ? { test_id: null, peer_id: null } : readSeriesId(testId);
+      return { ...series, metric: key.slice(at + 1), ...bucket(list, query.resolution_s) };
     });
   }
 }

@@ -1,6 +1,7 @@
 // Stored items as the web API shows them. Pure.
 import type { ClientDetail, FleetClient, RejectedItem } from "#contract/api";
 import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
+import { readSeriesId } from "#contract/series-id";
 import type { Capabilities } from "#contract/wire";
 import { headline, isFailing, spark } from "../analysis/headline.ts";
 import { toClient } from "../store/clients.ts";
@@ -14,6 +15,7 @@ export function toResult(clientId: string, stored: Stored<WireResult>, host: Sto
     ...item,
     id: `${clientId}.${item.seq}`,
     client_id: clientId,
+    ...(item.test_id === null ? { test_id: null, peer_id: null } : readSeriesId(item.test_id)),
     started_at: rfc3339(item.started_at),
     received_at: rfc3339(received_at),
     host: host?.item.metrics ?? null,

@@ -85,5 +85,5 @@ export function every(socket: Socket, ms: number, write: () => void): void {
 
 /** One run of the probe as the agent runs it, in this process. */
 export function probe(url: string, params: Record<string, unknown> = {}, veto?: Veto): Promise<Measurement> {
-  return runTest({ type: "http", destination: url, params }, new AbortController().signal, veto);
+  return runTest({ type: "http", destination: url, params }, new AbortController().signal, { veto });
 }

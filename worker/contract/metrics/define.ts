@@ -18,10 +18,25 @@ export type Unit =
   | "count"
   | "1/s"
   | "ratio"
+  | "MOS"
+  | "RPM"
   | "";
 
 /** The test type a metric belongs to, `host` for the host sample, `agent` for the agent's own health. */
-export type Source = "ping" | "traceroute" | "mtu" | "tcp" | "dns" | "tls" | "http" | "host" | "agent";
+export type Source =
+  | "ping"
+  | "traceroute"
+  | "mtu"
+  | "tcp"
+  | "udp"
+  | "bandwidth"
+  | "voip"
+  | "qos"
+  | "dns"
+  | "tls"
+  | "http"
+  | "host"
+  | "agent";
 
 export interface MetricDefinition {
   readonly label: string;

@@ -30,6 +30,11 @@ export interface TestType<Name extends string = string, Params extends z.ZodObje
   check(destination: string, params: z.output<Params>, interval_s?: number): FieldError[];
   /** Every host a run will speak to on purpose, as the grammar writes it; the consent file decides on each. */
   contacts(destination: string, params: z.output<Params>): string[];
+  /**
+   * Whether another client may stand as the destination (`client:<id>`, `mesh`): by its `address` alone, or by its
+   * `reflector`, as `address:port`. Absent: it may not.
+   */
+  readonly peer?: "address" | "reflector";
   /** Longest time one run may take, milliseconds. */
   deadline_ms(params: z.output<Params>): number;
 }

@@ -1,5 +1,6 @@
 // The registry of test types: one line each.
 import type { z } from "zod";
+import { peerDestination } from "../destination.ts";
 import type { FieldError } from "../problem.ts";
 import { fieldErrors } from "../problem.ts";
 import type { TestType } from "./define.ts";
@@ -42,9 +43,18 @@ export function checkTest(name: TestTypeName, destination: string, params: unkno
     }));
     // The destination is wrong or right whatever the parameters are: everything is named at once.
     const defaults = type.params.safeParse({});
-    const apart = defaults.success ? type.check(destination, defaults.data).filter((error) => error.path === "destination") : [];
+    const apart =
+      defaults.success && peerDestination(destination) === undefined
+        ? type.check(destination, defaults.data).filter((error) => error.path === "destination")
+        : [];
     return { ok: false, errors: [...apart, ...errors] };
   }
-  const errors = type.check(destination, parsed.data, interval_s);
+  const peer = peerDestination(destination);
+  if (peer !== undefined && type.peer === undefined) {
+    return { ok: false, errors: [{ path: "destination", message: `names a client, which a ${name} test cannot measure` }] };
+  }
+  // Where a client will be found is known when the test runs; until then an address of its family stands for it (RFC 5737, 3849).
+  const aim = peer === undefined ? destination : parsed.data.ip_version === 6 ? "2001:db8::1" : "192.0.2.1";
+  const errors = type.check(aim, parsed.data, interval_s);
   return errors.length > 0 ? { ok: false, errors } : { ok: true, params: parsed.data };
 }

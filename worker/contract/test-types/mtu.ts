@@ -44,6 +44,7 @@ export const mtu = defineTestType({
   metrics: metricsOf("mtu"),
   headline: ["path_mtu", "pmtu_blackhole", "pmtu_limiting_hop", "pmtu_icmp_mtu"],
   default_interval_s: 600,
+  peer: "address",
   check: checkMtu,
   contacts: (destination) => hostContact(checkHost(destination)),
   deadline_ms: (params) => params.deadline * 1000,

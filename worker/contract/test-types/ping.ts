@@ -66,6 +66,7 @@ export const ping = defineTestType({
   metrics: metricsOf("ping"),
   headline: ["ping_rtt_median", "ping_loss_pct", "ping_rtt_p95", "ping_jitter_rfc3550"],
   default_interval_s: 10,
+  peer: "address",
   check: checkPing,
   contacts: (destination) => hostContact(checkHost(destination)),
   deadline_ms: (params) => ((pingCount(params) - 1) * params.interval + params.timeout + 3) * 1000,

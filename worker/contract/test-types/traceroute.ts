@@ -62,6 +62,7 @@ export const traceroute = defineTestType({
   metrics: metricsOf("traceroute"),
   headline: ["path_rtt_median", "path_hop_count", "path_changed", "path_loss_pct"],
   default_interval_s: 60,
+  peer: "address",
   check: checkTraceroute,
   contacts: (destination) => hostContact(checkHost(destination)),
   deadline_ms: (params) => params.deadline * 1000,
