@@ -11,7 +11,10 @@
 #   netlab.sh set net key=val ...       network behaviour (see below); `set net clear` undoes it
 #                                       several at once: `set all clear l1 delay=2ms l2 loss=1% net ecmp=on`
 #   netlab.sh preset NAME               clean lan dsl lte sat wifi lossy bloat pmtu pmtu-blackhole ecmp
-#   netlab.sh exec [--unpriv] NS CMD..  run CMD in agent|r1|r2|r3|target (its resolv.conf points at the lab DNS);
+#   netlab.sh sites N                   N = 2..4 offices: agent and, beside it on r1 by unimpaired links, o2 .. oN
+#                                       (10.77.22.2 .. 10.77.24.2), and the node edge (10.77.30.2). A management network that no
+#                                       impairment touches joins them: edge 10.78.0.1, agent 10.78.0.11, o2 10.78.0.12 ..
+#   netlab.sh exec [--unpriv] NS CMD..  run CMD in agent|r1|r2|r3|target|o2..o4|edge (its resolv.conf points at the lab DNS);
 #                                       --unpriv: uid nobody without CAP_NET_RAW; ping, fping, mtr-packet, traceroute without
 #                                       file capabilities (so only ping sockets remain, see net ping-group)
 #   netlab.sh status                    what is configured and running        (exit 1 when down or damaged)
@@ -45,6 +48,7 @@ export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 ID=${NETLAB_ID:-0}; [[ $ID =~ ^[a-z0-9]{1,8}$ ]] || { echo "netlab: bad NETLAB_ID" >&2; exit 2; }
 ST=${NETLAB_STATE:-/run/netlab-$ID}
 ALL_NODES=(agent r1 r2 r3 target x1 x2 x3 x4 x5); NODES=(agent r1 r2 r3 target)   # NODES: those of the present shape
+SITE_NODES=(o2 o3 o4 edge)                         # there after `sites` only
 # link: nodeA:ifA nodeB:ifB netnumber
 declare -A LA=([l1]=agent:eth0 [l2]=r1:eth1 [l3]=r2:eth1 [l4]=r1:eth2 [l5]=r3:eth1)
 declare -A LB=([l1]=r1:eth0 [l2]=r2:eth0 [l3]=target:eth0 [l4]=r3:eth0 [l5]=target:eth1)
@@ -184,7 +188,7 @@ services() {
 intact() { alive emu || return 1; local n; for n in "${NODES[@]}"; do [ -e "/run/netns/$(ns "$n")" ] || return 1; done; local l e; for l in "${LINKS[@]}"; do for e in "${LA[$l]}" "${LB[$l]}"; do ipn "${e%:*}" link show "${e#*:}" >/dev/null 2>&1 || return 1; done; done; }
 teardown() {
   local n p; [ -d "$ST" ] && { stop iperf; stop services; stop emu; }
-  for n in "${ALL_NODES[@]}"; do [ -e "/run/netns/$(ns "$n")" ] || continue
+  for n in "${ALL_NODES[@]}" "${SITE_NODES[@]}"; do [ -e "/run/netns/$(ns "$n")" ] || continue
     for p in $(ip netns pids "$(ns "$n")" 2>/dev/null || :); do [ "$p" = $$ ] || kill -9 "$p" 2>/dev/null || :; done
     ip netns del "$(ns "$n")" 2>/dev/null || :; done
   # only a directory that carries our mark is removed
@@ -224,6 +228,20 @@ up() {
   apply_links; apply_net; save_state; [ $svc = 0 ] || services; emu_signal HUP; trap - EXIT INT TERM
   echo "netlab $ID: up (agent 10.77.1.2 -> target $T4 / $T6, target.lab); impairments none"; }
 
+# Further offices and the edge hang on r1; r2, r3 and target answer them by their default routes.
+site() { # node, its network, its host number in the management network
+  local n=$1 N=$2 m=$3; [ ! -e "/run/netns/$(ns "$n")" ] || return 0; add_node "$n"
+  ipn r1 link add "$n" type veth peer name eth0 netns "$(ns "$n")"; quiet r1 "$n"; quiet "$n" eth0
+  ipn r1 link set "$n" up; ipn r1 addr add "10.77.$N.1/24" dev "$n"; ipn r1 -6 addr add "fd77:$N::1/64" dev "$n" nodad
+  ipn "$n" link set eth0 up; ipn "$n" addr add "10.77.$N.2/24" dev eth0; ipn "$n" -6 addr add "fd77:$N::2/64" dev eth0 nodad
+  ipn "$n" route add default via "10.77.$N.1"; ipn "$n" -6 route add default via "fd77:$N::1"; [ "$n" = edge ] || manage "$n" "$m"; }
+manage() { # node, host number: joined to the bridge in edge
+  local n=$1 m=$2; ipn edge link add "m-$n" type veth peer name mgmt0 netns "$(ns "$n")"; ipn edge link set "m-$n" master br0 up
+  ipn "$n" link set mgmt0 up; ipn "$n" addr add "10.78.0.$m/24" dev mgmt0; }
+sites() {
+  local count=${1:-} k; [[ $count =~ ^[2-4]$ ]] || die "sites 2..4"; [ -f "$ST/.netlab" ] || die "lab $ID is not up"; load_state; intact || die "lab $ID is not up"
+  if [ ! -e "/run/netns/$(ns edge)" ]; then site edge 30 1; ipn edge link add br0 type bridge; ipn edge link set br0 up; ipn edge addr add 10.78.0.1/24 dev br0; manage agent 11; fi
+  for ((k = 2; k <= count; k++)); do site "o$k" $((20 + k)) $((10 + k)); done; echo "netlab $ID: $count offices"; }
 set_link() {
   local l=$1 dirs="up down" a k v d; shift; for a; do [[ $a == dir=* ]] && case ${a#dir=} in both) ;; up|down) dirs=${a#dir=};; *) die "dir=both|up|down";; esac; done
   for a; do k=${a%%=*}; v=${a#*=}
@@ -302,7 +320,7 @@ status() {
   local e x=0 t; for l in "${LINKS[@]}"; do for e in "${LA[$l]}" "${LB[$l]}"; do t=$(ipn "${e%:*}" -s link show "${e#*:}" | awk '/TX:/{getline; print $4}'); x=$((x + t)); done; done; echo "  tap overruns (loss the emulator did not choose; must be 0): $x"; }
 do_exec() {
   local un=0; [ "${1:-}" = --unpriv ] && { un=1; shift; }; local n=${1:-}; shift || :; [ "${1:-}" = -- ] && shift; [ $# -gt 0 ] || die "exec [--unpriv] NODE CMD..."
-  [[ " ${NODES[*]} " == *" $n "* ]] || die "node is one of ${NODES[*]}"; [ -e "/run/netns/$(ns "$n")" ] || die "lab $ID is not up"
+  [[ " ${NODES[*]} ${SITE_NODES[*]} " == *" $n "* ]] || die "node is one of ${NODES[*]}, after 'sites' ${SITE_NODES[*]}"; [ -e "/run/netns/$(ns "$n")" ] || die "lab $ID is not up"
   local pre=(); if [ $un = 1 ]; then local t p; mkdir -p "$ST/nocap"; for t in ping fping mtr-packet traceroute; do p=$(command -v $t || :); [ -z "$p" ] || [ -e "$ST/nocap/$t" ] || cp --no-preserve=all "$(readlink -f "$p")" "$ST/nocap/$t" && chmod 755 "$ST/nocap/$t" 2>/dev/null || :; done; export PATH="$ST/nocap:$PATH"
     pre=(setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-net_raw,-net_admin); fi
   exec ip netns exec "$(ns "$n")" sh -c 'r=$1; shift; t=$(readlink -f /etc/resolv.conf 2>/dev/null || echo /etc/resolv.conf); [ -e "$t" ] && mount --bind "$r" "$t" 2>/dev/null; exec "$@"' sh "$ST/resolv.conf" "${pre[@]}" "$@"; }
@@ -680,7 +698,7 @@ SERVICES_MJS
 lock() { mkdir -p "$(dirname "$ST")"; exec 9>"$ST.lock"; flock -w 60 9 || die "another netlab command holds $ST.lock"; }
 cmd=${1:-help}; shift || :
 case $cmd in
-  up) lock; up "$@";; down) lock; teardown; rm -f "$ST.lock"; echo "netlab $ID: down";; set) lock; do_set "$@";; preset) lock; preset "$@";;
+  up) lock; up "$@";; down) lock; teardown; rm -f "$ST.lock"; echo "netlab $ID: down";; set) lock; do_set "$@";; sites) lock; sites "$@";; preset) lock; preset "$@";;
   exec) do_exec "$@";; status) status;; truth) truth;; env) show_env;;
   counters) [ -f "$ST/.netlab" ] || die "lab $ID is not up"; lock; if [ "${1:-}" = --reset ]; then emu_signal HUP; else emu_signal USR2; fi; cat "$ST/emu.stats";;
   trace) [ -f "$ST/.netlab" ] || die "lab $ID is not up"; lock; emu_signal RTMIN emu.trace; cat "$ST/emu.trace";;

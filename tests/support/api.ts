@@ -21,16 +21,24 @@ export const ADMIN = { username: "e2e", password: "correct horse battery" };
 
 export type { Ledger };
 
+/** As `fetch` is called here: an edge in another network namespace is asked by a process there. */
+export type Fetch = (url: string, init: { method: string; headers: Record<string, string>; body?: string }) => Promise<Response>;
+
+const ANSWERS_MS = 20_000;
+const ownFetch: Fetch = (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(ANSWERS_MS) });
+
 export class Api {
   readonly base: string;
+  readonly #send: Fetch;
   #cookie = "";
 
-  private constructor(base: string) {
+  private constructor(base: string, send: Fetch) {
     this.base = base;
+    this.#send = send;
   }
 
-  static async signIn(base: string): Promise<Api> {
-    const api = new Api(base);
+  static async signIn(base: string, send: Fetch = ownFetch): Promise<Api> {
+    const api = new Api(base, send);
     const reply = await api.#fetch("POST", "/session", ADMIN);
     api.#cookie = (reply.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
     return api;
@@ -73,11 +81,10 @@ export class Api {
   }
 
   async #fetch(method: string, path: string, body?: unknown): Promise<Response> {
-    const reply = await fetch(`${this.base}/api/v1${path}`, {
+    const reply = await this.#send(`${this.base}/api/v1${path}`, {
       method,
       headers: { cookie: this.#cookie, ...(body === undefined ? {} : { "content-type": "application/json" }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(20_000),
     });
     if (!reply.ok) throw new Error(`${method} ${path} answered ${reply.status}: ${await reply.text()}`);
     return reply;

@@ -1,5 +1,5 @@
 // One lab of namespaces and emulated links, driven through netlab.sh.
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,10 +41,14 @@ export interface Truth {
   paths: { A: PathTruth; B?: PathTruth };
 }
 
+/** Offices beside `agent`, there after `sites`. */
+export type Office = "o2" | "o3" | "o4";
+export type LabNode = "agent" | "r1" | "r2" | "r3" | "target" | "edge" | Office;
+
 export interface ExecOptions {
   /** Without CAP_NET_RAW, as nobody. */
   unprivileged?: boolean;
-  node?: "agent" | "r1" | "r2" | "r3" | "target";
+  node?: LabNode;
   env?: Record<string, string>;
   /** Milliseconds after which the command is killed. */
   timeout?: number;
@@ -130,6 +134,11 @@ export class Lab {
     await this.#command("set", ...words);
   }
 
+  /** Adds offices beside `agent`, `count` in all, and the node where an edge can run. */
+  async sites(count: 2 | 3 | 4): Promise<void> {
+    await this.#command("sites", String(count));
+  }
+
   async preset(name: string): Promise<void> {
     await this.#command("preset", name);
   }
@@ -158,6 +167,12 @@ export class Lab {
     const args = [SCRIPT, "exec", ...flags, options.node ?? "agent", "--", ...argv];
     const env = { ...this.#env, LC_ALL: "C", ...options.env };
     return run("bash", args, env, options.timeout ?? 120_000, options.signal);
+  }
+
+  /** Starts a command that runs until it is stopped, in a process group of its own. */
+  spawn(node: LabNode, argv: readonly string[], env: Record<string, string> = {}): ChildProcess {
+    const options: SpawnOptions = { env: { ...this.#env, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true };
+    return spawn("bash", [SCRIPT, "exec", node, "--", ...argv], options);
   }
 
   down(): void {
