@@ -14,6 +14,8 @@ const TOOLS: Readonly<Record<string, string>> = {
   nft: "nftables",
   openssl: "openssl",
   setpriv: "util-linux",
+  iperf3: "iperf3",
+  tcpdump: "tcpdump",
   cc: "gcc and libc6-dev",
 };
 
