@@ -1,9 +1,10 @@
 // The running agent: tests and host samples go into the outbox first, then over the line.
 import { setTimeout as sleep } from "node:timers/promises";
+import { peerDestination } from "#contract/destination";
 import type { Measurement } from "#contract/result";
 import type { InstructedTest, Instruction } from "#contract/wire";
 import { Cadence } from "./cadence.ts";
-import { capabilities } from "./capabilities.ts";
+import { capabilities, hasFamily } from "./capabilities.ts";
 import type { Config } from "./config.ts";
 import { killAllTools, runningTools } from "./exec.ts";
 import { childMicros } from "./host/children.ts";
@@ -14,7 +15,11 @@ import { Link, type LinkParts, type RunRequest } from "./link.ts";
 import type { Log } from "./log.ts";
 import type { Kind } from "./outbox.ts";
 import { OutboxStore } from "./outbox-store.ts";
-import { runTest, type Veto } from "./runner.ts";
+import { interfaceAddresses } from "./own-addresses.ts";
+import { PeerBook } from "./peer-book.ts";
+import { RunProgress, type ToldRun } from "./progress.ts";
+import { ReflectorService } from "./reflector-service.ts";
+import { type RunOrder, runTest, type Veto } from "./runner.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SelfMonitor } from "./self.ts";
 
@@ -22,6 +27,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Between the first look at the host and the first sample: rates need two looks. */
 const FIRST_SAMPLE_MS = 1000;
 const LAST_FLUSH_MS = 2000;
+const NOT_CONNECTED = { ok: false, unreachable: "this agent has not reached its server yet" } as const;
 
 export interface AgentParts {
   readonly config: Config & { readonly server: string };
@@ -38,6 +44,8 @@ export class Agent {
   readonly #host = new HostSampler();
   readonly #self = new SelfMonitor(childMicros);
   readonly #scheduler: Scheduler;
+  readonly #peers: PeerBook;
+  readonly #reflector: ReflectorService;
   readonly #stop = new AbortController();
   /** Whether each test's newest result failed. */
   readonly #failing = new Map<string, boolean>();
@@ -51,6 +59,17 @@ export class Agent {
     this.#parts = parts;
     this.#store = new OutboxStore(parts.state.file("outbox.db"), parts.log);
     this.#scheduler = new Scheduler((test, problem) => this.#runScheduled(test, problem));
+    this.#peers = new PeerBook({
+      ask: async (ids) => (await this.#link?.askPeers(ids)) ?? NOT_CONNECTED,
+      own: interfaceAddresses,
+      has: (version) => hasFamily(version === 4 ? "IPv4" : "IPv6"),
+    });
+    this.#reflector = new ReflectorService({
+      settings: parts.config.reflector,
+      server: parts.config.server,
+      register: async (body) => (await this.#link?.registerReflector(body)) ?? NOT_CONNECTED,
+      log: parts.log,
+    });
   }
 
   /** Measures and reports until stop(). Throws FatalError when only a person can help. */
@@ -61,7 +80,7 @@ export class Agent {
     if (saved !== undefined && identity.client_id !== null) this.#apply(saved);
     await this.#host.sample();
     this.#hostTimer = setTimeout(() => this.#sampleHost(), FIRST_SAMPLE_MS);
-    const found = await capabilities();
+    const found = await capabilities({ reflector: config.reflector.allowed });
     if (found.ping === null) log.warn("ping does not work on this host; run `doctor` to see why");
     if (this.#stop.signal.aborted) return;
     this.#link = new Link(
@@ -76,7 +95,10 @@ export class Agent {
         revision: () => this.#instruction?.revision,
         run: (request) => this.#runOrdered(request),
         watched: () => this.#sampleHost(),
-        event,
+        event: (what) => {
+          this.#onLine(what.type);
+          event(what);
+        },
       },
       identity,
     );
@@ -88,12 +110,19 @@ export class Agent {
     this.#scheduler.stop();
     clearTimeout(this.#hostTimer);
     this.#stop.abort();
-    await this.#link?.stop(LAST_FLUSH_MS);
+    await Promise.all([this.#link?.stop(LAST_FLUSH_MS), this.#reflector.stop()]);
     // Runs were asked to end when the stop began; none may outlive the agent.
     for (let waited = 0; runningTools() > 0 && waited < 1000; waited += 50) await sleep(50);
     killAllTools();
     this.#self.stop();
     this.#store.close();
+  }
+
+  #onLine(what: "registered" | "connected" | "acked"): void {
+    if (what === "connected") this.#reflector.connected();
+    if (what !== "registered") return;
+    this.#peers.forget();
+    this.#reflector.renamed();
   }
 
   #apply(instruction: Instruction): void {
@@ -102,6 +131,8 @@ export class Agent {
     if (JSON.stringify(known) === JSON.stringify(instruction)) return;
     this.#instruction = instruction;
     this.#cadence.uploadS = instruction.upload_s;
+    this.#peers.follow(instruction.tests);
+    this.#reflector.follow(instruction);
     this.#scheduler.apply(instruction.tests);
     if (known !== undefined && known.upload_s !== instruction.upload_s) this.#link?.uploader.retime();
     const ids = new Set(instruction.tests.map((test) => test.test_id));
@@ -127,7 +158,7 @@ export class Agent {
       interval_s: test.interval_s,
       series: test.test_id,
     };
-    const measured = await runTest(order, this.#stop.signal, { veto });
+    const measured = await this.#measure(order, { run_id: null, test_id: test.test_id }, veto);
     const result: Measurement =
       problem === undefined
         ? measured
@@ -140,24 +171,45 @@ export class Agent {
     if (change) this.#link?.uploader.soon();
   }
 
-  /** An order from the server: measured at once, answered at once. */
-  #runOrdered(request: RunRequest): void {
-    const { run_id } = request;
-    const test = request.test_id === undefined ? undefined : this.#scheduler.find(request.test_id);
-    const job = test ?? request.job;
-    if (job === undefined) {
-      this.#parts.log.warn({ run_id, test_id: request.test_id }, "an order names a test this agent does not have");
+  /** Runs a test with everything this agent has for it; whoever watches hears how far it is. */
+  async #measure(order: RunOrder, run: ToldRun, veto: Veto | undefined, progress = this.#progressOf(run)): Promise<Measurement> {
+    const measured = await runTest(order, this.#stop.signal, {
+      veto,
+      peers: this.#peers,
+      edge: this.#link?.edge,
+      progress: (fraction, note) => progress.running(fraction, note),
+    });
+    const named = peerDestination(order.destination);
+    if (named?.kind === "client") this.#peers.report(named.client_id, measured);
+    progress.finished();
+    return measured;
+  }
+
+  #progressOf(run: ToldRun): RunProgress {
+    const watched = () => run.run_id !== null || this.#cadence.live;
+    return new RunProgress(run, (frame) => this.#link?.progress(frame), watched);
+  }
+
+  /** An order from the server: measured at once, answered at once; a test that names clients once for each of them. */
+  #runOrdered({ run_id, test_id, job }: RunRequest): void {
+    const tests = test_id === undefined ? [] : this.#scheduler.find(test_id);
+    if (tests.length === 0 && job === undefined) {
+      this.#parts.log.warn({ run_id, test_id }, "an order names a test this agent does not have");
       return;
     }
-    const test_id = request.test_id ?? null;
-    const interval_s = test?.interval_s;
-    this.#link?.progress({ run_id, test_id, state: "started" });
-    const order = { type: job.type, destination: job.destination, params: job.params, interval_s, series: test?.test_id };
-    runTest(order, this.#stop.signal, { veto: this.#parts.veto })
+    for (const { type, destination, params, interval_s, test_id: series } of tests) {
+      this.#answerOrder({ type, destination, params, interval_s, series }, { run_id, test_id: series });
+    }
+    if (tests.length === 0 && job !== undefined) this.#answerOrder(job, { run_id, test_id: test_id ?? null });
+  }
+
+  #answerOrder(order: RunOrder, run: ToldRun & { readonly run_id: string }): void {
+    const progress = this.#progressOf(run);
+    progress.started();
+    this.#measure(order, run, this.#parts.veto, progress)
       .then((result) => {
         if (this.#aborted(result)) return;
-        this.#record(result, test_id, run_id);
-        this.#link?.progress({ run_id, test_id, state: "finished" });
+        this.#record(result, run.test_id, run.run_id);
         this.#link?.uploader.soon();
       })
       .catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "an ordered run broke"));

@@ -49,8 +49,8 @@ export function hasFamily(family: "IPv4" | "IPv6"): boolean {
   return addresses.some((each) => each.family === family && !each.internal && !/^(fe80:|169\.254\.)/i.test(each.address));
 }
 
-/** Tool to version or mode, family to presence; null when missing or unusable. */
-export async function capabilities(): Promise<Capabilities> {
+/** Tool to version or mode, family to presence; null when missing, unusable or not allowed by the host's owner. */
+export async function capabilities(allowed: { reflector: boolean }): Promise<Capabilities> {
   const [ping, raw, ...tools] = await Promise.all([checkPing(), mayTraceRaw(), ...knownTools().map(lookAt)]);
   const found = knownTools().map(({ name }, i): [string, string | boolean | null] => {
     const tool = tools[i];
@@ -62,5 +62,6 @@ export async function capabilities(): Promise<Capabilities> {
     traceroute_raw: raw,
     ipv4: hasFamily("IPv4"),
     ipv6: hasFamily("IPv6"),
+    reflector: allowed.reflector ? "STAMP, HTTP" : null,
   };
 }

@@ -5,10 +5,12 @@ import type { Measurement } from "#contract/result";
 import { checkTest, isTestTypeName, TEST_TYPE_NAMES, type TestTypeName, testType } from "#contract/test-types/index";
 import { EXIT, UsageError } from "./exit.ts";
 import { trustCa } from "./network.ts";
+import type { SessionKey } from "./peer.ts";
 import { type Paint, paintFor, RowPrinter, showHead, showResult } from "./print.ts";
 import { PROBES } from "./probes/index.ts";
 import type { Row } from "./rows.ts";
 import { runTest } from "./runner.ts";
+import { parseSecret, sessionOf } from "./stamp/key.ts";
 
 type Kind = "number" | "boolean" | "string";
 
@@ -91,10 +93,26 @@ interface ProbeFlags extends Record<string, unknown> {
   readonly json?: boolean;
   readonly verbose?: boolean;
   readonly ca?: string;
+  readonly key?: string;
+}
+
+const KEY_VARIABLE = "STREAMSWARM_REFLECTOR_KEY";
+
+/** A session of its own with the reflector whose key is given; undefined without a key. Never shows what was given. */
+function readKey(type: TestTypeName, given: string | undefined): SessionKey | undefined {
+  if (testType(type).peer !== "reflector") return undefined;
+  const fromEnvironment = process.env[KEY_VARIABLE];
+  const text = given ?? (fromEnvironment === "" ? undefined : fromEnvironment);
+  if (text === undefined) return undefined;
+  const secret = parseSecret(text);
+  if (secret !== undefined) return sessionOf(secret);
+  const name = given === undefined ? KEY_VARIABLE : "--key";
+  throw new UsageError(`${name} is no reflector key; paste the 43 characters that 'streamswarm-agent reflector' printed`);
 }
 
 async function probe(type: TestTypeName, destination: string, given: ProbeFlags): Promise<void> {
   const params = readParameters(type, destination, given);
+  const session = readKey(type, given.key);
   if (given.ca !== undefined) trustCa(given.ca);
   const stop = new AbortController();
   const interrupt = () => stop.abort();
@@ -103,7 +121,7 @@ async function probe(type: TestTypeName, destination: string, given: ProbeFlags)
   const paint = paintFor(process.stdout);
   const live = new RowPrinter(paint);
   const watch = given.json === true ? undefined : (row: Row) => process.stdout.write(`${live.line(row)}\n`);
-  const result = await runTest({ type, destination: destination.trim(), params }, stop.signal, { watch });
+  const result = await runTest({ type, destination: destination.trim(), params }, stop.signal, { watch, session });
   process.off("SIGINT", interrupt);
   process.off("SIGTERM", interrupt);
   process.exitCode = exitCodeOf(result);
@@ -133,6 +151,9 @@ export function addProbeCommand(program: Command): void {
     command.option("--json", "print one result object and nothing else");
     command.option("--verbose", "list every metric");
     command.option("--ca <file>", "PEM file with further certificate authorities");
+    if (testType(name).peer === "reflector") {
+      command.option("--key <key>", `key of the reflector, as 'reflector' prints it; better in ${KEY_VARIABLE}`);
+    }
     command.action((destination: string, given: ProbeFlags) => probe(name, destination, given));
   }
 }

@@ -1,25 +1,34 @@
 // `run`: the agent as a service or in a terminal.
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
+import { REFLECTOR_PORT } from "#contract/peers";
 import { type Config, fromEnvironment, fromFile, parseTags, type RawConfig, resolveConfig } from "./config.ts";
-import { loadConsent } from "./consent.ts";
+import { loadAgreement } from "./consent.ts";
 import { discoverServer } from "./discovery.ts";
 import { EXIT, FatalError, UsageError } from "./exit.ts";
 import { StateDir } from "./identity.ts";
 import { trustCa, useProxyFromEnvironment } from "./network.ts";
 import { VERSION } from "./version.ts";
 
-interface Flags extends Omit<RawConfig, "tags" | "log_level"> {
+interface Flags extends Omit<RawConfig, "tags" | "log_level" | "reflector_port" | "reflector_address"> {
   tag?: string[];
   logLevel?: string;
   config?: string;
+  reflectorPort?: string;
+  reflectorAddress?: string[];
 }
 
 /** Flags, environment and file in one. Throws UsageError naming what is wrong. */
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): Config {
-  const { tag, logLevel, config, ...plain } = flags;
+  const { tag, logLevel, config, reflectorPort, reflectorAddress, reflector, ...plain } = flags;
   const tags = tag === undefined ? undefined : parseTags(tag, "--tag");
-  return resolveConfig({ ...plain, tags, log_level: logLevel }, fromEnvironment(env), fromFile(config));
+  const answers = {
+    // Without --no-reflector the flag is true by itself, which must not overrule a setting.
+    reflector: reflector === false ? false : undefined,
+    reflector_port: reflectorPort,
+    reflector_address: reflectorAddress,
+  };
+  return resolveConfig({ ...plain, ...answers, tags, log_level: logLevel }, fromEnvironment(env), fromFile(config));
 }
 
 /** The configured server, else the one registered with, else what DNS says. */
@@ -51,8 +60,10 @@ function tellParent(event: Record<string, unknown>): void {
 async function run(flags: Flags): Promise<void> {
   // V8 would let its nursery grow to 64 MB and keep it; an agent makes little garbage and should stay small for months.
   setFlagsFromString("--semi-space-growth-factor=1");
-  const config = readConfig(flags);
-  const veto = config.consent === undefined ? undefined : loadConsent(config.consent);
+  const asked = readConfig(flags);
+  const agreement = asked.consent === undefined ? undefined : loadAgreement(asked.consent);
+  const allowed = asked.reflector.allowed && agreement?.reflector !== false;
+  const config = { ...asked, reflector: { ...asked.reflector, allowed } };
   if (config.ca !== undefined) trustCa(config.ca);
   useProxyFromEnvironment();
   const state = prepareState(config);
@@ -60,7 +71,7 @@ async function run(flags: Flags): Promise<void> {
   const [{ Agent }, { createLog }] = await Promise.all([import("./agent.ts"), import("./log.ts")]);
   const log = createLog(config.log_level);
   log.info({ version: VERSION, server, state: config.state, name: config.name }, "starting");
-  const agent = new Agent({ config: { ...config, server }, state, log, veto, event: tellParent });
+  const agent = new Agent({ config: { ...config, server }, state, log, veto: agreement?.veto, event: tellParent });
   let stopping: Promise<void> | undefined;
   const stop = (why: string) => {
     log.info({ why }, "stopping");
@@ -98,6 +109,12 @@ export function addRunCommand(program: Command): void {
     .option("--consent <file>", "JSON file that limits what the server may ask for")
     .option("--ca <file>", "PEM file with further certificate authorities")
     .option("--log-level <level>", "trace, debug, info, warn, error or silent (default info)")
+    .option(
+      "--reflector-port <port>",
+      `UDP and TCP port on which other agents measure against this one (default ${REFLECTOR_PORT})`,
+    )
+    .option("--reflector-address <address>", "address they reach this host at, may be given several times", collect)
+    .option("--no-reflector", "let no other agent measure against this one's reflector")
     .option("--config <file>", "JSON settings file (default /etc/streamswarm/agent.json)")
     .action(run);
 }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addDoctorCommand } from "./cli-doctor.ts";
 import { addHostCommand } from "./cli-host.ts";
 import { addProbeCommand } from "./cli-probe.ts";
+import { addReflectorCommand } from "./cli-reflector.ts";
 import { addRunCommand } from "./cli-run.ts";
 import { EXIT, FatalError, UsageError } from "./exit.ts";
 import { VERSION } from "./version.ts";
@@ -22,6 +23,7 @@ function build(): Command {
   addRunCommand(program);
   addProbeCommand(program);
   addHostCommand(program);
+  addReflectorCommand(program);
   addDoctorCommand(program);
   // Subcommands do not inherit it, and without it commander ends the process with status 1.
   const override = (command: Command) => {

@@ -1,11 +1,14 @@
 // What the agent was told: flags, then environment, then a JSON file. Read once, checked once.
 import os from "node:os";
 import { z } from "zod";
+import { checkHost } from "#contract/destination";
+import { REFLECTOR_PORT } from "#contract/peers";
 import { nameSchema, siteSchema, type Tags, tagsSchema } from "#contract/wire";
 import { UsageError } from "./exit.ts";
 import { readIfThere } from "./files.ts";
 import { defaultStateDir } from "./identity.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import type { ReflectorSettings } from "./reflector-service.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/streamswarm/agent.json";
 
@@ -21,6 +24,8 @@ export interface Config {
   readonly consent: string | undefined;
   readonly ca: string | undefined;
   readonly log_level: LogLevel;
+  /** How this host answers other agents. */
+  readonly reflector: ReflectorSettings;
 }
 
 /** As flags and files give it: everything is text but tags. */
@@ -34,6 +39,10 @@ export interface RawConfig {
   consent?: string | undefined;
   ca?: string | undefined;
   log_level?: string | undefined;
+  /** False where the owner wants no reflector. */
+  reflector?: boolean | undefined;
+  reflector_port?: string | number | undefined;
+  reflector_address?: readonly string[] | undefined;
 }
 
 const fileSchema = z
@@ -47,6 +56,9 @@ const fileSchema = z
     consent: z.string(),
     ca: z.string(),
     log_level: z.string(),
+    reflector: z.boolean(),
+    reflector_port: z.number(),
+    reflector_address: z.union([z.string().transform((address) => [address]), z.array(z.string())]),
   })
   .partial();
 
@@ -60,6 +72,9 @@ export function parseTags(pairs: readonly string[], where: string): Record<strin
     }),
   );
 }
+
+/** A variable that switches something on may also say that it does not. */
+const truthy = (text: string): boolean => !/^(0|false|no|off)$/i.test(text.trim());
 
 /** What the environment says. Empty variables count as not set. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): RawConfig {
@@ -81,6 +96,12 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): RawConfig {
     consent: get("CONSENT"),
     ca: get("CA"),
     log_level: get("LOG_LEVEL"),
+    reflector: get("NO_REFLECTOR") === undefined ? undefined : !truthy(get("NO_REFLECTOR") ?? ""),
+    reflector_port: get("REFLECTOR_PORT"),
+    reflector_address: get("REFLECTOR_ADDRESS")
+      ?.split(",")
+      .map((address) => address.trim())
+      .filter((address) => address !== ""),
   };
 }
 
@@ -151,6 +172,21 @@ function check<Value>(schema: z.ZodType<Value>, value: unknown, option: string):
   throw new UsageError(`${option} ${parsed.error.issues.map((issue) => issue.message).join("; ")}`);
 }
 
+/** A port, or what to give instead. */
+function checkPort(value: string | number): number {
+  const port = /^\d{1,5}$/.test(String(value)) ? Number(value) : Number.NaN;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new UsageError(`--reflector-port ${value}: must be 1 to 65535`);
+}
+
+/** An address to advertise, in its one spelling. */
+function checkAddress(text: string): string {
+  const checked = checkHost(text);
+  if (checked.ok && checked.version !== 0 && !checked.host.includes("%")) return checked.host;
+  const why = checked.ok ? "is not an IP address others can use" : checked.message;
+  throw new UsageError(`--reflector-address ${text} ${why}`);
+}
+
 /** One configuration from the three sources, first one wins setting by setting. */
 export function resolveConfig(flags: RawConfig, env: RawConfig, file: RawConfig): Config {
   const first = <Key extends keyof RawConfig>(key: Key): RawConfig[Key] => flags[key] ?? env[key] ?? file[key];
@@ -166,5 +202,10 @@ export function resolveConfig(flags: RawConfig, env: RawConfig, file: RawConfig)
     consent: first("consent"),
     ca: first("ca"),
     log_level: check(z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), first("log_level") ?? "info", "--log-level"),
+    reflector: {
+      allowed: first("reflector") ?? true,
+      port: checkPort(first("reflector_port") ?? REFLECTOR_PORT),
+      addresses: (first("reflector_address") ?? []).map(checkAddress),
+    },
   };
 }

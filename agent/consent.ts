@@ -13,6 +13,8 @@ const consentSchema = z
     types: z.array(z.string()),
     destinations: z.array(z.string().min(1)),
     min_interval_s: z.number().min(0),
+    /** Whether other agents may measure against this host's reflector. */
+    reflector: z.boolean(),
   })
   .partial();
 export type Consent = z.infer<typeof consentSchema>;
@@ -82,8 +84,15 @@ function contactsOf(order: RunOrder): string[] | undefined {
   return checked.ok ? testType(order.type).contacts(order.destination, checked.params) : undefined;
 }
 
+/** What a consent file amounts to. */
+export interface Agreement {
+  readonly veto: Veto;
+  /** Whether a reflector may be opened. */
+  readonly reflector: boolean;
+}
+
 /** Reads a consent file; a malformed one stops the agent, since ignoring it would do what its owner forbade. */
-export function loadConsent(path: string): Veto {
+export function loadAgreement(path: string): Agreement {
   const text = readIfThere(path);
   if (text === undefined) throw new UsageError(`--consent ${path}: there is no such file`);
   const parsed = consentSchema.safeParse(parseJson(text, path));
@@ -97,12 +106,15 @@ export function loadConsent(path: string): Veto {
     throw new UsageError(`--consent ${path}: ${issues.join("; ")}`);
   }
   try {
-    return vetoOf(parsed.data);
+    return { veto: vetoOf(parsed.data), reflector: parsed.data.reflector ?? true };
   } catch (error) {
     const message = (error as Error).message;
     throw new UsageError(`--consent ${path}: ${lineOf(text, /'([^']+)'/.exec(message)?.[1] ?? "")}${message}`);
   }
 }
+
+/** The veto of a consent file. */
+export const loadConsent = (path: string): Veto => loadAgreement(path).veto;
 
 /** `line n: ` of the first line that holds the word. */
 function lineOf(text: string, word: string): string {

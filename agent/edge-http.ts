@@ -3,6 +3,13 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { z } from "zod";
 import { LIMITS } from "#contract/limits";
+import {
+  type PeersReply,
+  peersReplySchema,
+  type ReflectorBody,
+  type ReflectorReply,
+  reflectorReplySchema,
+} from "#contract/peers";
 import { problemSchema } from "#contract/problem";
 import {
   type HeartbeatReply,
@@ -73,6 +80,16 @@ export class EdgeHttp {
 
   heartbeat(token: string, body: Record<string, unknown>): Promise<Answer<HeartbeatReply>> {
     return this.#json("heartbeat", { method: "POST", token, body: JSON.stringify(body) }, heartbeatReplySchema);
+  }
+
+  /** Says where this client answers others; brings what they authenticate with. */
+  reflector(token: string, body: ReflectorBody): Promise<Answer<ReflectorReply>> {
+    return this.#json("reflector", { method: "POST", token, body: JSON.stringify(body) }, reflectorReplySchema);
+  }
+
+  /** Where other clients are, and the keys to measure against them. */
+  peers(token: string, client_ids: readonly string[]): Promise<Answer<PeersReply>> {
+    return this.#json("peers", { method: "POST", token, body: JSON.stringify({ client_ids }) }, peersReplySchema);
   }
 
   async upload(token: string, body: UploadBody): Promise<Answer<UploadAnswer>> {

@@ -58,6 +58,8 @@ export interface ToolOrder {
   readonly signal?: AbortSignal;
   /** Every whole line of standard output as it comes; `signal` asks the running tool for something. */
   readonly onLine?: (line: string, signal: (name: NodeJS.Signals) => void) => void;
+  /** Standard output as it comes, for tools that write no text. */
+  readonly onData?: (chunk: Buffer) => void;
   /** Every whole line of standard error as it comes. */
   readonly onErrorLine?: (line: string) => void;
 }
@@ -194,6 +196,7 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
       if (out.full()) return;
       out.push(chunk);
       lines?.(chunk);
+      order.onData?.(chunk);
       if (out.full()) kill();
     });
     const errorLines = order.onErrorLine === undefined ? undefined : lineReader(order.onErrorLine);

@@ -9,6 +9,7 @@ const PACKAGES: Readonly<Record<string, Partial<Record<Manager, string>>>> = {
   mtr: { apt: "mtr-tiny", apk: "mtr", dnf: "mtr", brew: "mtr" },
   ss: { apt: "iproute2", apk: "iproute2-ss", dnf: "iproute" },
   tracepath: { apt: "iputils-tracepath", apk: "iputils-tracepath", dnf: "iputils" },
+  tcpdump: { apt: "tcpdump", apk: "tcpdump", dnf: "tcpdump" },
   ip: { apt: "iproute2", apk: "iproute2", dnf: "iproute" },
 };
 

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CLOSE } from "#contract/limits";
+import type { PeersReply, ReflectorBody, ReflectorReply } from "#contract/peers";
 import type { Capabilities, HeartbeatReply, Instruction } from "#contract/wire";
 import { backoffMs } from "./backoff.ts";
 import type { Cadence } from "./cadence.ts";
@@ -17,12 +18,25 @@ import { InstructionReader } from "./instruction-reader.ts";
 import type { Log } from "./log.ts";
 import type { Kind, Outbox } from "./outbox.ts";
 import type { OutboxStore } from "./outbox-store.ts";
+import type { EdgeAccess } from "./probes/probe.ts";
 import { register, registrationVerdict } from "./registration.ts";
 import { Uploader } from "./uploader.ts";
 import { judgeEnd, judgeRefusal, type Verdict } from "./verdict.ts";
 import { VERSION } from "./version.ts";
 
 export type RunRequest = Omit<RunFrame, "type">;
+
+/** How far one run is. */
+export interface ProgressFrame {
+  readonly run_id: string | null;
+  readonly test_id: string | null;
+  readonly state: "started" | "running" | "finished";
+  /** 0 to 1. */
+  readonly fraction?: number;
+  readonly note?: string;
+}
+
+const NOT_REGISTERED = { ok: false, unreachable: "this agent is not registered with its server" } as const;
 
 export interface LinkParts {
   readonly config: Config & { readonly server: string };
@@ -129,8 +143,27 @@ export class Link {
     if (this.#parts.cadence.live && this.#session?.welcomed) this.#session.send({ type: "sample", [kind]: item });
   }
 
-  progress(frame: { run_id: string; test_id: string | null; state: "started" | "finished" }): void {
-    if (this.#session?.welcomed) this.#session.send({ type: "progress", fraction: null, ...frame });
+  /** Tells whoever watches how far a run is; lost where there is no socket. */
+  progress(frame: ProgressFrame): void {
+    if (this.#session?.welcomed) this.#session.send({ type: "progress", fraction: null, note: null, ...frame });
+  }
+
+  /** Says where this client answers others. */
+  async registerReflector(body: ReflectorBody): Promise<Answer<ReflectorReply>> {
+    const { token } = this.#identity;
+    return token === null ? NOT_REGISTERED : this.#http.reflector(token, body);
+  }
+
+  /** Asks where other clients are. */
+  async askPeers(ids: readonly string[]): Promise<Answer<PeersReply>> {
+    const { token } = this.#identity;
+    return token === null ? NOT_REGISTERED : this.#http.peers(token, ids);
+  }
+
+  /** This agent's server, for what is measured against it; undefined while it is nobody there. */
+  get edge(): EdgeAccess | undefined {
+    const { token } = this.#identity;
+    return token === null ? undefined : { server: this.#parts.config.server, token };
   }
 
   get #stopped(): boolean {

@@ -15,12 +15,19 @@ export interface Peer {
   readonly name: string;
   /** IP literal its reflector is reached at. */
   readonly address: string;
-  /** UDP and TCP port of its reflector. */
-  readonly port: number;
+  /** UDP and TCP port of its reflector; null where none was asked for and none is open. */
+  readonly port: number | null;
   readonly session: SessionKey;
+}
+
+/** What a measurement needs of the client at its other end. */
+export interface PeerWish {
+  readonly ip_version: 4 | 6 | undefined;
+  /** Whether its reflector has to answer, or its address is enough. */
+  readonly reflector: boolean;
 }
 
 /** Finds clients by id; answers what is wrong when one cannot be measured against. Never rejects. */
 export interface PeerDirectory {
-  find(clientId: string, ipVersion: 4 | 6 | undefined, signal: AbortSignal): Promise<Peer | { problem: ResultError }>;
+  find(clientId: string, wish: PeerWish, signal: AbortSignal): Promise<Peer | { problem: ResultError }>;
 }

@@ -144,11 +144,12 @@ async function aimAt(
   if (named.kind === "mesh" || around.peers === undefined) {
     return refusal(order.type, "invalid_instruction", "only an agent with a server knows other clients; name an address");
   }
-  const version = params.ip_version === 4 || params.ip_version === 6 ? params.ip_version : undefined;
-  const peer = await around.peers.find(named.client_id, version, stop);
+  const ip_version = params.ip_version === 4 || params.ip_version === 6 ? params.ip_version : undefined;
+  const reflector = testType(type).peer === "reflector";
+  const peer = await around.peers.find(named.client_id, { ip_version, reflector }, stop);
   if ("problem" in peer) return unmeasured(type, peer.problem, "not_applicable");
   const host = peer.address.includes(":") ? `[${peer.address}]` : peer.address;
-  const destination = testType(type).peer === "reflector" ? `${host}:${peer.port}` : peer.address;
+  const destination = reflector ? `${host}:${peer.port}` : peer.address;
   return { aim: { ...order, destination }, around: { ...around, session: peer.session }, peer };
 }
 

@@ -1,4 +1,5 @@
 // When tests run: aligned to the wall clock, without drift, one run of a test at a time, no burst after a sleep.
+import { isSeriesOf, readSeriesId } from "#contract/series-id";
 import type { InstructedTest } from "#contract/wire";
 import { allowedAt, scheduleProblem } from "./schedule.ts";
 
@@ -31,6 +32,9 @@ export function nextSlot(after: number, interval_s: number, offset_s: number): n
   return Math.floor((after - offset) / interval) * interval + interval + offset;
 }
 
+/** New series of a test that names many clients begin one after the other, so far apart, milliseconds. */
+const MESH_STEP_MS = 100;
+
 interface Entry {
   test: InstructedTest;
   /** All that makes it another measurement; a new offset only moves it. */
@@ -38,6 +42,8 @@ interface Entry {
   since: number;
   running: boolean;
   due: number;
+  /** When it last started, or would have if it were allowed; null before its first time. */
+  started: number | null;
   cancel: () => void;
 }
 
@@ -53,9 +59,9 @@ export class Scheduler {
     this.#clock = clock;
   }
 
-  /** The test held now, if any. */
-  find(testId: string): InstructedTest | undefined {
-    return this.#entries.get(testId)?.test;
+  /** The series of a test held now: one, one for each client that it names, or none. */
+  find(testId: string): InstructedTest[] {
+    return [...this.#entries.values()].map(({ test }) => test).filter((test) => isSeriesOf(test.test_id, testId));
   }
 
   /** Follows a new set of tests: new and changed ones run at once, those not named stop. */
@@ -66,7 +72,13 @@ export class Scheduler {
       entry.cancel();
       this.#entries.delete(id);
     }
-    for (const test of tests) this.#place(test);
+    const news = new Map<string, number>();
+    for (const test of tests) {
+      const { test_id, peer_id } = readSeriesId(test.test_id);
+      const place = news.get(test_id) ?? 0;
+      const isNews = this.#place(test, Math.min(MESH_STEP_MS, (test.interval_s * 500) / tests.length) * place);
+      if (isNews && peer_id !== null) news.set(test_id, place + 1);
+    }
   }
 
   /** Starts nothing any more. */
@@ -74,22 +86,38 @@ export class Scheduler {
     this.apply([]);
   }
 
-  #place(test: InstructedTest): void {
+  /** `delay`: how long the first run of a new or changed test waits, ms. Answers whether it is one. */
+  #place(test: InstructedTest, delay: number): boolean {
     const key = JSON.stringify({ ...test, offset_s: 0 });
     const held = this.#entries.get(test.test_id);
     if (held?.key === key) {
-      if (held.test.offset_s === test.offset_s) return;
-      held.test = test;
-      this.#aim(held, this.#clock.now());
-      return;
+      this.#move(held, test);
+      return false;
     }
     held?.cancel();
     const now = this.#clock.now();
-    const entry: Entry = { test, key, since: held?.since ?? now, running: false, due: now, cancel: () => {} };
+    const entry: Entry = { test, key, since: held?.since ?? now, running: false, due: now, started: null, cancel: () => {} };
     this.#entries.set(test.test_id, entry);
-    if (allowedAt(usable(test), now, entry.since)) this.#start(entry);
+    if (delay === 0) this.#begin(entry);
+    else entry.cancel = this.#clock.after(delay, () => this.#begin(entry));
+    return true;
+  }
+
+  /** The same test at another offset: the next run keeps half an interval's distance from the last. */
+  #move(held: Entry, test: InstructedTest): void {
+    if (held.test.offset_s === test.offset_s) return;
+    held.test = test;
+    // One whose first run is still to come takes its place in phase after that.
+    if (held.started !== null) this.#aim(held, Math.max(this.#clock.now(), held.started + test.interval_s * 500));
+  }
+
+  /** The run at once, then those in phase. */
+  #begin(entry: Entry): void {
+    const now = this.#clock.now();
+    entry.started = now;
+    if (allowedAt(usable(entry.test), now, entry.since)) this.#start(entry);
     // The first run in phase keeps half an interval's distance from the one just made.
-    this.#aim(entry, now + test.interval_s * 500);
+    this.#aim(entry, now + entry.test.interval_s * 500);
   }
 
   /** Sets the timer for the first slot after `after`. */
@@ -113,6 +141,7 @@ export class Scheduler {
       else this.#wait(entry);
       return;
     }
+    entry.started = now;
     if (allowedAt(usable(entry.test), now, entry.since)) this.#start(entry);
     // From now, not from the slot that was due: what a sleeping host missed is over.
     this.#aim(entry, Math.max(now, entry.due));

@@ -3,6 +3,7 @@ import type { ClientDetail } from "#contract/api";
 import type { Result } from "#contract/result";
 import { formatText, inSentence, typeAndTarget } from "./format.ts";
 import { isUp, STATUS_WORD, statusReason, whileOffline } from "./health.ts";
+import { resultTarget } from "./peers.ts";
 import { runSentence } from "./run-verdict.ts";
 import { sinceText } from "./time.ts";
 import { plural, type Verdict } from "./verdict.ts";
@@ -25,7 +26,7 @@ export function clientVerdict(client: Client, now: number): Verdict {
   return failingPart(client, name) ?? lossPart(client, name) ?? worryPart(client, name) ?? goodPart(client, name, since);
 }
 
-const label = (result: Result) => typeAndTarget(result.type, result.destination);
+const label = (result: Result) => typeAndTarget(result.type, resultTarget(result));
 
 function failingPart({ latest }: Client, name: string): Verdict | null {
   const failing = latest.filter((result) => result.status === "failed");
@@ -44,7 +45,7 @@ function lossPart({ latest }: Client, name: string): Verdict | null {
   if (lossy.length === 0) return null;
   const where = lossy
     .slice(0, 2)
-    .map((result) => `${formatText("ping_loss_pct", result.metrics.ping_loss_pct)} to ${result.destination}`);
+    .map((result) => `${formatText("ping_loss_pct", result.metrics.ping_loss_pct)} to ${inSentence(resultTarget(result))}`);
   return { tone: "warn", text: `${name} is online and loses packets: ${where.join(", ")}.` };
 }
 

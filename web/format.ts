@@ -1,6 +1,7 @@
 // Figures as people read them. Unknown never becomes a number.
 import { isMetricName, METRICS, type MetricName, REASONS, type Reason, type Unit } from "#contract/metrics";
 import { isTestTypeName, testType } from "#contract/test-types/index";
+import { destinationText, isMesh } from "./peers.ts";
 import { calendarText } from "./time.ts";
 
 export const UNKNOWN = "–";
@@ -28,17 +29,25 @@ export function typeWord(type: string): string {
   return /^\p{Lu}{2}/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
 }
 
-/** "ping to 192.0.2.1"; a name is looked up, not gone to. */
-export const typeAndTarget = (type: string, destination: string) =>
-  `${typeWord(type)} ${type === "dns" ? "of" : "to"} ${inSentence(destination)}`;
+/** "ping to 192.0.2.1"; a name is looked up, not gone to, and the clients of a mesh measure one another. */
+export function typeAndTarget(type: string, destination: string): string {
+  if (isMesh(destination)) return `${typeWord(type)} with each other`;
+  return `${typeWord(type)} ${type === "dns" ? "of" : "to"} ${inSentence(destinationText(destination))}`;
+}
+
+/** A test's name in lists; one that was only made of its destination says it in words. */
+export function testName({ name, type, destination }: { name: string; type: string; destination: string }): string {
+  return name === `${destination} ${type}` ? `${destinationText(destination)} ${typeWord(type)}` : name;
+}
 
 /** A message as a sentence of its own. */
 export const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
 
 /** A test's heading: its name and what it measures, or, where the name says no more than that, destination and type. */
 export function testTitle(test: { name: string; type: string; destination: string }): { name: string; target: string } {
-  const plain = test.name === test.destination || test.name === `${test.destination} ${test.type}`;
-  if (plain) return { name: test.destination, target: typeWord(test.type) };
+  const target = destinationText(test.destination);
+  const plain = [test.destination, target].flatMap((name) => [name, `${name} ${test.type}`]).includes(test.name);
+  if (plain && !isMesh(test.destination)) return { name: target, target: typeWord(test.type) };
   return { name: test.name, target: typeAndTarget(test.type, test.destination) };
 }
 
@@ -154,6 +163,8 @@ const JUDGED: ReadonlyMap<string, { well: boolean; else: "warn" | "bad" }> = new
   ["path_changed", { well: false, else: "warn" }],
   ["pmtu_blackhole", { well: false, else: "bad" }],
   ["tls_authorized", { well: true, else: "bad" }],
+  ["qos_preserved", { well: true, else: "warn" }],
+  ["ecn_blocked", { well: false, else: "bad" }],
   ["dns_resolver_diff", { well: false, else: "warn" }],
   ["http_assertions_ok", { well: true, else: "bad" }],
 ]);

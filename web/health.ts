@@ -5,10 +5,12 @@ import { metricUnit } from "./format.ts";
 import { lossLevel } from "./loss.ts";
 
 const PING_RTT = "ping_rtt_median";
+/** Leads with a time that is a difference of latencies, none itself. */
+const SPREADS = new Set(["qos_rtt_spread_ms"]);
 /** The time each type leads with; a type that leads with something else has none. */
 const LATENCIES = TEST_TYPE_NAMES.flatMap((type) => {
   const [metric] = testType(type).headline;
-  return metric !== undefined && metricUnit(metric) === "ms" ? [{ type, metric }] : [];
+  return metric !== undefined && metricUnit(metric) === "ms" && !SPREADS.has(metric) ? [{ type, metric }] : [];
 });
 
 export type Tone = "ok" | "warn" | "bad" | "none";

@@ -14,13 +14,24 @@ export function lossLevel(pct: number | null | undefined): LossLevel {
 }
 
 /** Metrics that are the share of packets or connects that got no answer, a type's own each. */
-export const LOSS_METRICS: readonly string[] = ["ping_loss_pct", "path_loss_pct", "tcp_failed_pct"];
-export const isLossMetric = (metric: string) => LOSS_METRICS.includes(metric);
+const ROUND_TRIP_LOSS: readonly string[] = ["ping_loss_pct", "path_loss_pct", "tcp_failed_pct", "udp_loss_pct"];
+/** What got lost one way; where that is all there is, the worse of the two ways stands for the run. */
+const ONE_WAY_LOSS: readonly string[] = [
+  "udp_loss_up_pct",
+  "udp_loss_down_pct",
+  "voip_effective_loss_up_pct",
+  "voip_effective_loss_down_pct",
+];
 
-/** Loss of a run, null where its type counts none. */
+export const LOSS_METRICS: readonly string[] = [...ROUND_TRIP_LOSS, ...ONE_WAY_LOSS];
+export const isLossMetric = (metric: string) => LOSS_METRICS.includes(metric);
+/** Whether a run's loss is this very metric; of the two ways each has its own. */
+export const isRoundTripLoss = (metric: string) => ROUND_TRIP_LOSS.includes(metric);
+
+/** Loss of a run, of the worse direction where each counts its own; null where its type counts none. */
 export function lossOf(metrics: Readonly<Record<string, unknown>>): number | null {
-  const found = LOSS_METRICS.map((name) => metrics[name]).find((value) => typeof value === "number");
-  return typeof found === "number" ? found : null;
+  const found = LOSS_METRICS.map((name) => metrics[name]).filter((value) => typeof value === "number");
+  return found.length > 0 ? Math.max(...found) : null;
 }
 
 export function lossTone(value: unknown): "warn" | "bad" | undefined {

@@ -2,8 +2,13 @@
 import type { Result } from "#contract/result";
 import { formatText, inSentence, sentence } from "./format.ts";
 import { lossLevel, lossOf } from "./loss.ts";
+import { bandwidthVerdict } from "./panels/bandwidth-words.ts";
 import { certificateSentence, whyInvalid } from "./panels/certificate.ts";
 import { mtuVerdict } from "./panels/mtu-words.ts";
+import { qosVerdict } from "./panels/qos-words.ts";
+import { udpVerdict } from "./panels/udp-words.ts";
+import { voiceVerdict } from "./panels/voice-words.ts";
+import { resultTarget } from "./peers.ts";
 import { sinceText } from "./time.ts";
 import { plural, type Verdict } from "./verdict.ts";
 
@@ -45,7 +50,7 @@ const worry = (text: string): Verdict => ({ tone: "warn", text });
 
 /** A failure's code as people read it: "DNS not found". */
 export const errorWord = (code: string) =>
-  code.replaceAll("_", " ").replace(/\b(dns|tcp|tls|http|icmp|mtu)\b/g, (word) => word.toUpperCase());
+  code.replaceAll("_", " ").replace(/\b(dns|tcp|tls|http|icmp|mtu|udp)\b/g, (word) => word.toUpperCase());
 
 /** What was measured, with what was wrong in it. */
 function partly({ error }: Result, text: string): Verdict {
@@ -142,9 +147,15 @@ const OF_TYPE: ReadonlyMap<string, (result: Result) => Verdict> = new Map([
   ["dns", ofDns],
   ["tls", ofTls],
   ["http", ofHttp],
+  ["udp", udpVerdict],
+  ["bandwidth", bandwidthVerdict],
+  ["voip", voiceVerdict],
+  ["qos", qosVerdict],
 ]);
 
-export function runSentence(result: Result): Verdict {
+export function runSentence(run: Result): Verdict {
+  // A client that was measured is called by its name.
+  const result = { ...run, destination: resultTarget(run) };
   if (result.status === "failed") return failure(result);
   const say = OF_TYPE.get(result.type);
   return say ? say(result) : partly(result, `${inSentence(result.destination)} answers.`);

@@ -13,6 +13,7 @@ import { agent } from "./routes/agent.ts";
 import { clients } from "./routes/clients.ts";
 import { router } from "./routes/define.ts";
 import { docsPage } from "./routes/docs.ts";
+import { events } from "./routes/events.ts";
 import { live } from "./routes/live.ts";
 import { results } from "./routes/results.ts";
 import { session } from "./routes/session.ts";
@@ -46,7 +47,7 @@ function webApi() {
   api.route("/", session);
   const signedIn = router();
   signedIn.use(authenticate);
-  for (const routes of [clients, tests, results, admin]) signedIn.route("/", routes);
+  for (const routes of [clients, tests, results, events, admin]) signedIn.route("/", routes);
   api.route("/", signedIn);
   return api;
 }

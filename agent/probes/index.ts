@@ -5,8 +5,22 @@ import { http } from "./http.ts";
 import { mtu } from "./mtu.ts";
 import { ping } from "./ping.ts";
 import type { Probe } from "./probe.ts";
+import { qos } from "./qos.ts";
 import { tcp } from "./tcp.ts";
 import { tls } from "./tls.ts";
 import { traceroute } from "./traceroute.ts";
+import { udp } from "./udp.ts";
+import { voip } from "./voip.ts";
 
-export const PROBES: { readonly [Type in TestTypeName]: Probe<Type> } = { ping, traceroute, tcp, tls, dns, http, mtu };
+export const PROBES: { readonly [Type in TestTypeName]: Probe<Type> } = {
+  ping,
+  traceroute,
+  tcp,
+  tls,
+  dns,
+  http,
+  mtu,
+  udp,
+  voip,
+  qos,
+};

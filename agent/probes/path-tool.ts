@@ -27,6 +27,8 @@ export interface SweepRequest {
   readonly timeout: number;
   readonly packet_size?: number | undefined;
   readonly dscp?: number | undefined;
+  /** Whether probes say that they may be marked instead of dropped: ECT(0) (RFC 3168). Only traceroute of Linux can. */
+  readonly ect?: boolean | undefined;
 }
 
 export type SweepCommand = { readonly file: string; readonly args: readonly string[] } | { readonly unsupported: string };
@@ -36,6 +38,8 @@ export interface PathTool {
   readonly version: string;
   /** Whether all probes of a sweep share one flow, so that they take one path. */
   steady(method: PathMethod): boolean;
+  /** Whether it can send all probes of a sweep from one port, with any traffic class. */
+  readonly marks?: boolean;
   /** Protocols in the order `auto` tries them. */
   readonly methods: readonly PathMethod[];
   /** Most flows it can hold apart. */
@@ -49,8 +53,9 @@ export interface PathTool {
   readonly startup_ms: number;
 }
 
-/** The DS field is the upper six bits of the old TOS byte (RFC 2474). */
-const tos = (dscp: number): string => String(dscp << 2);
+/** The DS field is the upper six bits of the old TOS byte (RFC 2474), ECN the lower two (RFC 3168). */
+const tos = (dscp: number, ecn = 0): string => String((dscp << 2) | ecn);
+const ECT0 = 2;
 
 /** Headers below the payload: IPv4 or IPv6, and UDP or ICMP (RFC 791, 8200, 768, 792). */
 const packetLength = ({ family, packet_size }: SweepRequest): string[] =>
@@ -64,6 +69,7 @@ function linuxTool(file: string, major: number, minor: number, version: string):
     version: `traceroute ${version}`,
     methods: ["udp", "icmp", "tcp"],
     steady: () => true,
+    marks: true,
     flows: (method) => (method === "icmp" ? 1 : Number.POSITIVE_INFINITY),
     command(request) {
       const { method, flow, family } = request;
@@ -77,7 +83,7 @@ function linuxTool(file: string, major: number, minor: number, version: string):
         args.push(...(flow === 0 ? ["-N", "16"] : ["-N", "1", `--sport=${flow}`]));
         if (family === 6 && flow !== 0) args.push("-l", String(flow));
       }
-      if (request.dscp !== undefined) args.push("-t", tos(request.dscp));
+      if (request.dscp !== undefined) args.push("-t", tos(request.dscp, request.ect === true ? ECT0 : 0));
       return { file, args: [...args, "--", request.address, ...packetLength(request)] };
     },
     parse: parseTraceroute,

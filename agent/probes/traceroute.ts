@@ -2,20 +2,19 @@
 import { isIP } from "node:net";
 import { checkHost } from "#contract/destination";
 import type { Reason } from "#contract/metrics";
-import type { ErrorCode, ErrorSource, ResultError } from "#contract/result";
+import type { ErrorSource, ResultError } from "#contract/result";
 import type { TracerouteParams } from "#contract/test-types/traceroute";
 import { canonicalAddress, sameAddress } from "../address.ts";
 import { type AsnTable, asnTable } from "../asn.ts";
-import { installHint } from "../install-hint.ts";
 import { resolveHost } from "../resolve.ts";
 import { waitFor } from "../wait.ts";
 import { pathDetail } from "./path-detail.ts";
+import { failureError, pathToolMissing } from "./path-failure.ts";
 import { hasLoop } from "./path-merge.ts";
 import { pathMetrics, readPath } from "./path-metrics.ts";
 import { HopNames } from "./path-names.ts";
 import { PARALLEL_MAX } from "./path-round.ts";
 import { type PathRun, type RunPlan, runRounds, type Tried } from "./path-run.ts";
-import type { SweepFailure } from "./path-sweep.ts";
 import { findPathTool, type PathTool } from "./path-tool.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 import { TracerouteRows, tracerouteView } from "./traceroute-rows.ts";
@@ -41,7 +40,7 @@ async function run(destination: string, params: TracerouteParams, context: RunCo
     return failed(error, "not_applicable", null);
   }
   const tool = await findPathTool();
-  if (tool === undefined) return failed(TOOL_MISSING(), "tool_missing", null);
+  if (tool === undefined) return failed(pathToolMissing(), "tool_missing", null);
   const found = await resolveHost(host.host, params.ip_version, context.budget.signal);
   const detail = { tool: tool.version, resolve_ms: found.resolve_ms };
   if (context.budget.stopped) return failed(ABORTED, "timeout", null, detail);
@@ -148,50 +147,8 @@ function report(result: PathRun, { target, tool, names, table }: About, elapsed_
   };
 }
 
-const TOOL_MISSING = (): ResultError => ({
-  code: "tool_missing",
-  source: "tool",
-  message: `no traceroute, mtr or tracepath is installed; ${installHint("traceroute")}`,
-});
-
 const triedDetail = (tried: readonly Tried[]): Record<string, unknown>[] =>
   tried.map(({ method, reached, failure }) => ({ method, reached, ...(failure === null ? {} : { failure: failure.kind }) }));
-
-/** What a failure of the tool itself means for the run. */
-function failureError({ kind, says }: SweepFailure, method: string): { error: ResultError; reason: Reason } {
-  const told = says === "" ? "" : ` (${says})`;
-  const of = (code: ErrorCode, source: ErrorSource, message: string, reason: Reason) => ({
-    error: { code, source, message },
-    reason,
-  });
-  switch (kind) {
-    case "no_permission":
-      return of(
-        "no_permission",
-        "agent",
-        `${method.toUpperCase()} probes need a right this process lacks${told}; use --method udp, run as root, or let the agent have CAP_NET_RAW`,
-        "no_permission",
-      );
-    case "no_start":
-      return of("no_permission", "agent", `the tool may not start here${told}; let the agent have CAP_NET_RAW`, "no_permission");
-    case "missing":
-      return { error: TOOL_MISSING(), reason: "tool_missing" };
-    case "unsupported":
-      return of("unsupported", "tool", `${says}; ${installHint("traceroute")}`, "unsupported");
-    case "bad_option":
-      return of("unsupported", "tool", `the installed tool does not know an option this needs${told}`, "unsupported");
-    case "no_route":
-      return of("no_route", "agent", `this host has no route to the destination${told}`, "no_route");
-    case "port_taken":
-      return of("tool_failed", "agent", `the source ports of the flows are taken by another program${told}`, "unsupported");
-    case "timeout":
-      return of("deadline", "tool", "the tool printed nothing in its time", "timeout");
-    case "unreadable":
-      return of("unreadable_output", "tool", `the tool printed nothing that can be read${told}`, "unsupported");
-    case "failed":
-      return of("tool_failed", "tool", `the tool failed${told}`, "unsupported");
-  }
-}
 
 /** A run that saw no hop at all. */
 function nothing(tried: readonly Tried[], target: Target, over: boolean): Outcome {

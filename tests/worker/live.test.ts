@@ -76,15 +76,17 @@ describe("a client's page", () => {
   test("hears progress and that the agent took its instruction", async () => {
     const { socket: agent } = await connect(client.token);
     const socket = await page();
-    agent.send({ type: "progress", run_id: "run-1", test_id: "t", state: "running", fraction: 0.5, color: "red" });
+    agent.send({ type: "progress", run_id: "run-1", test_id: "t.p", state: "running", fraction: 0.5, note: "down", color: "red" });
     agent.send({ type: "instruction_ack", revision: 12 });
     expect(await told(socket, "progress")).toEqual({
       type: "progress",
       client_id: client.client_id,
       run_id: "run-1",
       test_id: "t",
+      peer_id: "p",
       state: "running",
       fraction: 0.5,
+      note: "down",
     });
     expect(await told(socket, "instruction_ack")).toEqual({ type: "instruction_ack", client_id: client.client_id, revision: 12 });
   });

@@ -259,6 +259,7 @@ describe("series", () => {
     expect(found).toEqual([
       expect.objectContaining({
         test_id: null,
+        peer_id: null,
         metric: "cpu_percent",
         unit: "%",
         count: [2],

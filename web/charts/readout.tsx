@@ -1,6 +1,6 @@
 // What the charts show under the cursor, or else newest, in words and figures.
 import { formatText, metricLabel } from "../format.ts";
-import { isLossMetric } from "../loss.ts";
+import { isRoundTripLoss } from "../loss.ts";
 import type { Point } from "../state/points.ts";
 import { clockTime, cursorText } from "../time.ts";
 import { cursor, pointAt } from "./cursor.ts";
@@ -28,7 +28,7 @@ export function Readout({ points, stepMs, to, spanMs, metrics }: ReadoutProps) {
       {point.failed && <span class="text-bad">failed</span>}
       {metrics.map(([metric, word]) => (
         <span title={metricLabel(metric)}>
-          {word} <b>{formatText(metric, isLossMetric(metric) ? point.loss : point.values[metric]?.mid)}</b>
+          {word} <b>{formatText(metric, isRoundTripLoss(metric) ? point.loss : point.values[metric]?.mid)}</b>
         </span>
       ))}
     </span>

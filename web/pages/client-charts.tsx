@@ -4,19 +4,25 @@ import { useMemo, useState } from "preact/hooks";
 import type { ClientDetail } from "#contract/api";
 import { CADENCE } from "#contract/limits";
 import type { HostReading, Result } from "#contract/result";
-import { idPath } from "../api.ts";
+import { idPath, queryString } from "../api.ts";
 import { MetricChart } from "../charts/metric-chart.tsx";
 import { Readout } from "../charts/readout.tsx";
 import { isNumeric, testTitle } from "../format.ts";
 import { panelOf } from "../panels/index.ts";
 import { LineWords } from "../panels/legend.tsx";
 import { Card } from "../parts/page.tsx";
+import { Progress } from "../parts/progress.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { Failed, Skeleton } from "../parts/states.tsx";
+import { destinationText, isMesh, peerDestinationOf, peerName, peerNames } from "../peers.ts";
+import { peersOf } from "../state/client.ts";
 import { type Point, pointOfHost, pointOfResult, pointsOfSeries, withLive } from "../state/points.ts";
+import type { RunProgress } from "../state/progress.ts";
 import { type SeriesData, useClientSeries } from "../state/use-client.ts";
+import type { RunNow } from "../state/use-runs.ts";
 import { type ShownView, useView } from "../state/use-view.ts";
 import { type RangeName, rangeForAge } from "../state/view.ts";
+import { plural } from "../verdict.ts";
 
 const CLIENT_RANGES: readonly RangeName[] = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
 
@@ -42,9 +48,10 @@ interface ClientChartsProps {
   client: ClientDetail;
   hosts: readonly HostReading[];
   results: readonly Result[];
+  runNow: RunNow;
 }
 
-export function ClientCharts({ client, hosts, results }: ClientChartsProps) {
+export function ClientCharts({ client, hosts, results, runNow }: ClientChartsProps) {
   const shown = useView(useState(() => rangeForAge(Date.now() - Date.parse(client.created_at)))[0]);
   return (
     <section class="chart-block" aria-label="Charts">
@@ -52,7 +59,7 @@ export function ClientCharts({ client, hosts, results }: ClientChartsProps) {
         <h2>Over time</h2>
         <RangeButtons view={shown.view} ranges={CLIENT_RANGES} onRange={shown.choose} />
       </div>
-      <TestCharts client={client} results={results} shown={shown} />
+      <TestCharts client={client} results={results} runNow={runNow} shown={shown} />
       <HostCharts client={client} hosts={hosts} shown={shown} />
     </section>
   );
@@ -60,40 +67,41 @@ export function ClientCharts({ client, hosts, results }: ClientChartsProps) {
 
 type ClientTest = ClientDetail["tests"][number];
 
+interface TestChartsProps {
+  client: ClientDetail;
+  results: readonly Result[];
+  runNow: RunNow;
+  shown: ShownView;
+}
+
 /** Ping before the others, then by the first test of a type; each type reads what its own chart needs. */
-function TestCharts({ client, results, shown }: { client: ClientDetail; results: readonly Result[]; shown: ShownView }) {
+function TestCharts({ client, ...rest }: TestChartsProps) {
   const types = [...new Set(client.tests.map((test) => test.type))].sort((a, b) => Number(b === "ping") - Number(a === "ping"));
   if (types.length === 0) return null;
   return (
     <div class="multiples">
       {types.map((type) => (
-        <ChartsOfType key={type} type={type} client={client} results={results} shown={shown} />
+        <ChartsOfType key={type} type={type} client={client} {...rest} />
       ))}
     </div>
   );
 }
 
-interface ChartsOfTypeProps {
-  type: string;
-  client: ClientDetail;
-  results: readonly Result[];
-  shown: ShownView;
-}
-
-function ChartsOfType({ type, client, results, shown }: ChartsOfTypeProps) {
+function ChartsOfType({ type, client, results, runNow, shown }: TestChartsProps & { type: string }) {
   const query = useClientSeries(client.id, panelOf(type).mainMetrics, shown.view);
   return (
     <>
       {client.tests
         .filter((test) => test.type === type)
         .map((test) => (
-          <TestChart
+          <ChartsOfTest
             key={test.id}
             test={test}
             client={client}
             data={query.data}
             error={query.error}
             results={results}
+            runNow={runNow}
             shown={shown}
           />
         ))}
@@ -101,39 +109,64 @@ function ChartsOfType({ type, client, results, shown }: ChartsOfTypeProps) {
   );
 }
 
+/** Of a mesh test, what is shown at first; its matrix has every pair. */
+const PEERS_SHOWN = 4;
+
+/** One chart, or one for each client the test measures. */
+function ChartsOfTest({ runNow, ...props }: Omit<TestChartProps, "peerId" | "run"> & { runNow: RunNow }) {
+  const [all, setAll] = useState(false);
+  const { test, client, data } = props;
+  const peers = peersOf(test, [...client.latest, ...(data?.reply.series ?? [])], peerNames.value);
+  const shown = all ? peers : peers.slice(0, PEERS_SHOWN);
+  return (
+    <>
+      {shown.map((peerId) => (
+        <TestChart key={peerId ?? ""} {...props} peerId={peerId} run={runNow(test.id, peerId)} />
+      ))}
+      {peers.length > shown.length && (
+        <button type="button" class="btn btn-sm btn-outline-secondary multiples-more" onClick={() => setAll(true)}>
+          {plural(peers.length - shown.length, "more client")} measured by {test.name}
+        </button>
+      )}
+    </>
+  );
+}
+
 interface TestChartProps {
   test: ClientTest;
+  /** The client measured, where the test measures clients. */
+  peerId: string | null;
   client: ClientDetail;
+  run: RunProgress | null;
   data: SeriesData | undefined;
   error: unknown;
   results: readonly Result[];
   shown: ShownView;
 }
 
-function TestChart({ test, client, data, error, results, shown }: TestChartProps) {
+function TestChart({ test, peerId, client, run, data, error, results, shown }: TestChartProps) {
   const panel = panelOf(test.type);
   const points = useMemo(() => {
-    const stored = data
-      ? pointsOfSeries(
-          data.reply.series.filter((one) => one.test_id === test.id),
-          data.reply.resolution_s,
-          data.readAt,
-        )
-      : [];
-    return withLive(stored, results.filter((result) => result.test_id === test.id).map(pointOfResult));
-  }, [data, results, test.id]);
+    const own = (one: { test_id: string | null; peer_id: string | null }) =>
+      one.test_id === test.id && (peerId === null || one.peer_id === peerId);
+    const stored = data ? pointsOfSeries(data.reply.series.filter(own), data.reply.resolution_s, data.readAt) : [];
+    return withLive(stored, results.filter(own).map(pointOfResult));
+  }, [data, results, test.id, peerId]);
   const stepMs = Math.max(test.interval_s, data?.reply.resolution_s ?? 0) * 1000;
+  const mesh = peerId !== null && isMesh(test.destination);
+  const { name, target } = testTitle(mesh ? { ...test, destination: peerDestinationOf(peerId) } : test);
   const title = (
-    <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>
-      {testTitle(test).name} <span class="heading-type">· {testTitle(test).target}</span>
+    <a href={`/tests${idPath(test.id)}${queryString({ client: client.id, peer: mesh ? peerId : undefined })}`}>
+      {name} <span class="heading-type">· {target}</span>
     </a>
   );
+  const tools = test.enabled ? <Progress run={run} label={`${name}, ${target}`} /> : <span class="chip chip-warn">paused</span>;
   return (
-    <Card title={title} tools={test.enabled ? undefined : <span class="chip chip-warn">paused</span>}>
+    <Card title={title} tools={tools}>
       <ChartState data={data} error={error}>
         <panel.Main
           type={test.type}
-          name={`${test.destination} from ${client.name}`}
+          name={`${peerId === null ? destinationText(test.destination) : peerName(peerId)} from ${client.name}`}
           points={points}
           from={shown.from}
           to={shown.to}

@@ -1,19 +1,25 @@
 // A client in tables: its tests, its host's metrics, what was rejected, what it is.
 import type { ClientDetail } from "#contract/api";
 import type { Result } from "#contract/result";
-import { idPath } from "../api.ts";
+import { idPath, queryString } from "../api.ts";
 import { now } from "../clock.ts";
-import { formatNumber, metricLabel, typeLabel } from "../format.ts";
+import { formatNumber, metricLabel, testName, typeLabel } from "../format.ts";
 import { isLossMetric, lossLevel } from "../loss.ts";
 import { panelOf } from "../panels/index.ts";
 import { Ago } from "../parts/ago.tsx";
+import { Destination } from "../parts/destination.tsx";
 import { Figure, Unknown } from "../parts/figure.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MetricGroups } from "../parts/metric-groups.tsx";
 import { Card } from "../parts/page.tsx";
+import { Progress } from "../parts/progress.tsx";
 import { RESULT_TONE } from "../parts/result-table.tsx";
 import { Empty } from "../parts/states.tsx";
 import { StatusMark } from "../parts/status.tsx";
+import { peerNames } from "../peers.ts";
+import { peersOf } from "../state/client.ts";
+import type { RunProgress } from "../state/progress.ts";
+import type { RunNow } from "../state/use-runs.ts";
 import { tagsText } from "../tags.ts";
 import { agoText, fullTime, intervalText } from "../time.ts";
 import { plural } from "../verdict.ts";
@@ -49,7 +55,10 @@ export function RejectedCard({ client }: { client: ClientDetail }) {
   );
 }
 
-export function TestsCard({ client }: { client: ClientDetail }) {
+/** Rows a mesh test has here at most; its matrix has every pair. */
+const PEER_ROWS = 8;
+
+export function TestsCard({ client, runNow }: { client: ClientDetail; runNow: RunNow }) {
   return (
     <Card title="Tests on this client">
       {client.tests.length === 0 ? (
@@ -73,12 +82,7 @@ export function TestsCard({ client }: { client: ClientDetail }) {
             </thead>
             <tbody>
               {client.tests.map((test) => (
-                <TestRow
-                  key={test.id}
-                  client={client}
-                  test={test}
-                  newest={client.latest.find((result) => result.test_id === test.id)}
-                />
+                <TestRows key={test.id} client={client} test={test} runNow={runNow} />
               ))}
             </tbody>
           </table>
@@ -88,24 +92,57 @@ export function TestsCard({ client }: { client: ClientDetail }) {
   );
 }
 
-function TestRow({
-  client,
-  test,
-  newest,
-}: {
+interface TestRowsProps {
   client: ClientDetail;
   test: ClientDetail["tests"][number];
+  runNow: RunNow;
+}
+
+/** A row, or one for each client the test measures. */
+function TestRows({ client, test, runNow }: TestRowsProps) {
+  const peers = peersOf(test, client.latest, peerNames.value);
+  const more = peers.length - PEER_ROWS;
+  return (
+    <>
+      {peers.slice(0, PEER_ROWS).map((peerId) => (
+        <TestRow
+          key={peerId ?? ""}
+          client={client}
+          test={test}
+          peerId={peerId}
+          run={runNow(test.id, peerId)}
+          newest={client.latest.find((one) => one.test_id === test.id && (peerId === null || one.peer_id === peerId))}
+        />
+      ))}
+      {more > 0 && (
+        <tr>
+          <td colSpan={6}>
+            <a href={`/tests${idPath(test.id)}${queryString({ client: client.id })}`}>
+              {plural(more, "more client")} measured by {test.name}
+            </a>
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+interface TestRowProps extends Omit<TestRowsProps, "runNow"> {
+  peerId: string | null;
+  run: RunProgress | null;
   newest: Result | undefined;
-}) {
+}
+
+function TestRow({ client, test, peerId, run, newest }: TestRowProps) {
   const why = newest ? undefined : test.enabled ? "Not known: it has not run yet" : "Not known: it is paused";
   return (
     <tr>
       <td data-label="Test">
-        <a href={`/tests${idPath(test.id)}?client=${encodeURIComponent(client.id)}`}>{test.name}</a>
+        <a href={`/tests${idPath(test.id)}${queryString({ client: client.id, peer: peerId ?? undefined })}`}>{testName(test)}</a>
       </td>
       <td data-label="Type">{typeLabel(test.type)}</td>
       <td data-label="Destination" class="cell-destination">
-        {test.destination}
+        <Destination destination={test.destination} peerId={peerId} />
       </td>
       <td data-label="Newest run" class="cell-run">
         {newest ? (
@@ -118,6 +155,7 @@ function TestRow({
         ) : (
           <span class="text-secondary">{test.enabled ? "none yet" : "not measured while paused"}</span>
         )}
+        <Progress run={run} label={test.name} />
       </td>
       <td data-label="Measured">
         <span class="measured">

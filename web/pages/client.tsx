@@ -5,6 +5,7 @@ import { useRoute } from "preact-iso";
 import type { ClientDetail } from "#contract/api";
 import { clientVerdict } from "../client-verdict.ts";
 import { now } from "../clock.ts";
+import { testName } from "../format.ts";
 import { clientHealth, isUp, statusReason } from "../health.ts";
 import { Ago } from "../parts/ago.tsx";
 import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
@@ -12,13 +13,16 @@ import { Icon } from "../parts/icon.tsx";
 import { Page, VerdictLine } from "../parts/page.tsx";
 import { Empty, Failed, Skeleton, Stale } from "../parts/states.tsx";
 import { Shape } from "../parts/status.tsx";
+import { peerDestinationOf } from "../peers.ts";
 import { canWrite, isAdmin } from "../session.ts";
+import { useClientNames } from "../state/client-names.ts";
 import { type LiveClient, useClient } from "../state/use-client.ts";
 import { tagTexts } from "../tags.ts";
 import { agoText, sinceText } from "../time.ts";
 import { ClientCharts } from "./client-charts.tsx";
 import { DeleteClient, EditClient, RetireClient } from "./client-dialogs.tsx";
 import { ClientFacts, HostCard, RejectedCard, TestsCard } from "./client-facts.tsx";
+import { EventsCard } from "./events-card.tsx";
 
 /** Tags beside the heading; the facts have them all. */
 const TAGS_SHOWN = 4;
@@ -67,6 +71,10 @@ function healthOf(client: ClientDetail) {
 }
 
 function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
+  useClientNames([
+    ...client.tests.map((test) => test.destination),
+    ...client.latest.flatMap(({ peer_id }) => (peer_id === null ? [] : [peerDestinationOf(peer_id)])),
+  ]);
   const health = healthOf(client);
   const heading = (
     <>
@@ -98,13 +106,20 @@ function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
       {data.error !== undefined && <Stale error={data.error} retry={data.reload} />}
       <VerdictLine verdict={clientVerdict(client, now.value)} />
       <RejectedCard client={client} />
+      <EventsCard list={data.events} nameOf={(testId) => nameOfTest(client, testId)} />
       <Strip client={client} />
-      <ClientCharts client={client} hosts={data.hosts} results={data.results} />
-      <TestsCard client={client} />
+      <ClientCharts client={client} hosts={data.hosts} results={data.results} runNow={data.runNow} />
+      <TestsCard client={client} runNow={data.runNow} />
       <HostCard client={client} />
       <ClientFacts client={client} />
     </Page>
   );
+}
+
+/** Null for a test it runs no more. */
+function nameOfTest(client: ClientDetail, testId: string): string | null {
+  const test = client.tests.find(({ id }) => id === testId);
+  return test === undefined ? null : testName(test);
 }
 
 /** What people chose to write may be long; the card below has all of it. */

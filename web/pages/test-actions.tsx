@@ -8,8 +8,16 @@ import { Confirm } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { attempt } from "../parts/toasts.tsx";
 import { canWrite } from "../session.ts";
+import type { RunProgress } from "../state/progress.ts";
 
-export function TestActions({ test, onChange }: { test: Test; onChange: () => void }) {
+interface TestActionsProps {
+  test: Test;
+  onChange: () => void;
+  /** What the test does just now on the client that is shown. */
+  run: RunProgress | null;
+}
+
+export function TestActions({ test, onChange, run: running }: TestActionsProps) {
   const { route } = useLocation();
   const [deleting, setDeleting] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -24,13 +32,14 @@ export function TestActions({ test, onChange }: { test: Test; onChange: () => vo
     <div class="actions">
       <button
         type="button"
-        class="btn btn-sm btn-primary"
+        class="btn btn-sm btn-primary btn-run"
         disabled={busy}
+        style={running?.fraction == null ? undefined : { "--run": `${Math.round(running.fraction * 100)}%` }}
         onClick={() =>
           void run(() => request("POST", `${path}/run`, runReplySchema), "A run was ordered; its result appears in a moment.")
         }
       >
-        <Icon name="play-fill" /> Run now
+        <Icon name="play-fill" /> {running?.fraction == null ? "Run now" : `Running ${Math.round(running.fraction * 100)} %`}
       </button>
       <button
         type="button"

@@ -3,32 +3,39 @@ import { LIMITS } from "#contract/limits";
 import { testType } from "#contract/test-types/index";
 import { TextField } from "../parts/field.tsx";
 import { Card } from "../parts/page.tsx";
-import { bodyOf, changedType, chosen, hasPacketSize, type ParamField, paramFields, usualPacketSize } from "../state/test-form.ts";
+import {
+  bodyOf,
+  changedType,
+  chosen,
+  hasPacketSize,
+  type ParamField,
+  paramFields,
+  type TestForm,
+  usualPacketSize,
+} from "../state/test-form.ts";
 import type { FormWork } from "../state/use-test-form.ts";
 import { PacketSize, TypeChoice } from "./test-form-choices.tsx";
+import { type Clients, DestinationFields } from "./test-form-destination.tsx";
 
-export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boolean }) {
+interface WhatCardProps {
+  work: FormWork;
+  clients: Clients;
+  fixedType: boolean;
+}
+
+export function WhatCard({ work, clients, fixedType }: WhatCardProps) {
   const { form, error, change } = work;
   const usual = testType(form.type).default_interval_s;
   return (
     <Card title="What to measure">
       <TypeChoice value={form.type} disabled={fixedType} onValue={(type) => change("type", changedType(type))} />
-      <TextField
-        label="Destination"
-        value={form.destination}
-        onValue={(destination) => change("destination", { destination })}
-        error={error("destination")}
-        hint={testType(form.type).destination.hint}
-        placeholder={testType(form.type).destination.example}
-        testId="test-destination"
-        autoFocus
-      />
+      <DestinationFields work={work} clients={clients} />
       <TextField
         label="Name"
         value={form.name}
         onValue={(name) => change("name", { name })}
         error={error("name")}
-        hint={`Empty takes “${form.destination.trim() === "" ? "destination and type" : bodyOf({ ...form, name: "" }).name}”.`}
+        hint={`Empty takes “${namesItself(form) ? bodyOf({ ...form, name: "" }).name : "destination and type"}”.`}
         testId="test-name"
       />
       <TextField
@@ -51,6 +58,10 @@ export function WhatCard({ work, fixedType }: { work: FormWork; fixedType: boole
     </Card>
   );
 }
+
+/** Whether there is a destination yet to name the test by. */
+const namesItself = ({ aim, destination, peerId }: TestForm) =>
+  aim === "mesh" || (aim === "client" ? peerId !== "" : destination.trim() !== "");
 
 function Advanced({ work }: { work: FormWork }) {
   const { form, error, change } = work;

@@ -1,6 +1,6 @@
 // Creating and editing a test.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { clientSchema, pageOf, testSchema } from "#contract/api";
 import { LIMITS } from "#contract/limits";
@@ -9,6 +9,7 @@ import { useQuery } from "../hooks.ts";
 import { Form, FormError } from "../parts/form.tsx";
 import { Card, Page } from "../parts/page.tsx";
 import { Failed, Skeleton } from "../parts/states.tsx";
+import { learnNames } from "../state/client-names.ts";
 import { emptyForm, formOfTest, type TestForm } from "../state/test-form.ts";
 import { useTestForm } from "../state/use-test-form.ts";
 import { Targets } from "./test-form-targets.tsx";
@@ -47,10 +48,13 @@ interface FormPageProps {
 function FormPage({ title, start, testId }: FormPageProps) {
   const clients = useQuery("form clients", (signal) => get(`/clients?limit=${LIMITS.listPage}`, clientPage, signal));
   const work = useTestForm(start, testId);
+  useEffect(() => {
+    if (clients.data) learnNames(clients.data.items);
+  }, [clients.data]);
   return (
     <Page title={title}>
       <Form class="test-form" onSubmit={work.submit}>
-        <WhatCard work={work} fixedType={testId !== null} />
+        <WhatCard work={work} clients={clients} fixedType={testId !== null} />
         <Card title="Who measures">
           <Targets
             form={work.form}

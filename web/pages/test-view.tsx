@@ -5,21 +5,27 @@ import type { LiveFrame, TestDetail } from "#contract/api";
 import type { Result } from "#contract/result";
 import { Readout } from "../charts/readout.tsx";
 import { now } from "../clock.ts";
-import { inSentence, isNumeric } from "../format.ts";
+import { inSentence, isNumeric, testName } from "../format.ts";
 import { isUp, STATUS_WORD, statusReason } from "../health.ts";
 import { panelOf } from "../panels/index.ts";
 import type { Badge, Panel } from "../panels/panel.ts";
 import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
 import { Card, Page, VerdictLine } from "../parts/page.tsx";
+import { Progress } from "../parts/progress.tsx";
 import { RangeButtons } from "../parts/range-buttons.tsx";
 import { ResultTable } from "../parts/result-table.tsx";
 import { Failed, Skeleton, Stale } from "../parts/states.tsx";
+import { destinationText, peerName } from "../peers.ts";
 import { errorWord, testVerdict } from "../run-verdict.ts";
+import { useEvents } from "../state/use-events.ts";
+import { useRuns } from "../state/use-runs.ts";
 import { type TestData, useTestData } from "../state/use-test-data.ts";
 import { type ShownView, useView } from "../state/use-view.ts";
 import { type RangeName, rangeForAge } from "../state/view.ts";
 import { intervalText } from "../time.ts";
+import { EventsCard } from "./events-card.tsx";
 import { TestChips } from "./test.tsx";
+import { TestActions } from "./test-actions.tsx";
 
 const TEST_RANGES: readonly RangeName[] = ["5m", "15m", "1h", "24h", "7d", "30d"];
 
@@ -28,50 +34,58 @@ type TestClient = TestDetail["clients"][number];
 interface TestViewProps {
   test: TestDetail;
   client: TestClient;
+  /** The client measured, where the test measures clients. */
+  peerId: string | null;
   heading: ComponentChildren;
-  actions: ComponentChildren;
-  tabs: ComponentChildren;
+  reload: () => void;
+  /** Above what this client measured: the way to the others. */
+  children: ComponentChildren;
 }
 
-export function TestView({ test, client, heading, actions, tabs }: TestViewProps) {
+export function TestView({ test, client, peerId, heading, reload, children }: TestViewProps) {
   const [first] = useState(() => rangeForAge(Date.now() - Date.parse(test.created_at)));
   const shown = useView(first);
   const [status, setStatus] = useState({ status: client.status, reason: "" });
-  const [running, setRunning] = useState(false);
+  const runs = useRuns();
+  const events = useEvents({ clientId: client.id, testId: test.id });
   const panel = panelOf(test.type);
   const onFrame = (frame: LiveFrame) => {
     if (frame.type === "status") setStatus({ status: frame.status, reason: frame.status_reason });
     if (frame.type === "snapshot" && frame.client) setStatus({ status: frame.client.status, reason: frame.client.status_reason });
-    if (frame.type === "progress" && frame.test_id === test.id) setRunning(frame.state !== "finished");
-    if (frame.type === "result" && frame.result?.test_id === test.id) setRunning(false);
+    runs.take(frame);
+    events.take(frame);
   };
   const data = useTestData({
     testId: test.id,
     clientId: client.id,
+    peerId,
     intervalS: test.interval_s,
     metrics: panel.metrics,
     view: shown.view,
     onFrame,
   });
   const newest = data.results[0];
+  const run = runs.while(data.live)(test.id, peerId ?? undefined);
   const chips = (
     <>
       {newest && <BadgeChip result={newest} panel={panel} />}
       <TestChips test={test} />
-      {running && <span class="chip chip-live">measuring…</span>}
+      <Progress run={run} label={`${testName(test)} from ${client.name}`} class="chip chip-live" />
     </>
   );
+  const actions = <TestActions test={test} onChange={reload} run={run} />;
   const state = { up: isUp(status.status), enabled: test.enabled, now: now.value };
   return (
     <Page title={test.name} heading={heading} chips={chips} actions={actions} live={data.live}>
-      {tabs}
+      {children}
       {data.error !== undefined && newest && <Stale error={data.error} retry={data.reload} />}
       {newest ? (
         <>
           <VerdictLine verdict={testVerdict(newest, client.name, state)} />
+          <EventsCard list={events} nameOf={null} />
           <Figures result={newest} panel={panel} interval={test.interval_s} />
           {panel.Newest && <panel.Newest result={newest} />}
-          <Charts test={test} client={client} data={data} shown={shown} panel={panel} latest={newest} />
+          <Charts test={test} client={client} peerId={peerId} data={data} shown={shown} panel={panel} latest={newest} />
           <Card title="Recent results">
             <ResultTable results={data.results} columns={panel.columns} older={data.older} />
           </Card>
@@ -86,18 +100,19 @@ export function TestView({ test, client, heading, actions, tabs }: TestViewProps
 interface ChartsProps {
   test: TestDetail;
   client: TestClient;
+  peerId: string | null;
   data: TestData;
   shown: ShownView;
   panel: Panel;
   latest: Result;
 }
 
-function Charts({ test, client, data, shown, panel, latest }: ChartsProps) {
+function Charts({ test, client, peerId, data, shown, panel, latest }: ChartsProps) {
   // A newest point ahead of this clock still belongs on a chart that ends now.
   const end = data.points.at(-1)?.end ?? 0;
   const props = {
     type: test.type,
-    name: `${test.destination} from ${client.name}`,
+    name: `${peerId === null ? destinationText(test.destination) : peerName(peerId)} from ${client.name}`,
     points: data.points,
     stepMs: data.stepMs,
     createdAt: Date.parse(test.created_at),

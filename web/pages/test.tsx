@@ -8,11 +8,17 @@ import { get, idPath } from "../api.ts";
 import { testTitle } from "../format.ts";
 import { clientHealth } from "../health.ts";
 import { useQuery } from "../hooks.ts";
+import { lossOf } from "../loss.ts";
 import { withQuery } from "../navigate.ts";
-import { Page } from "../parts/page.tsx";
+import { Page, VerdictLine } from "../parts/page.tsx";
 import { Empty, Failed, Skeleton } from "../parts/states.tsx";
 import { Shape } from "../parts/status.tsx";
+import { isMesh, peerName, peerOf } from "../peers.ts";
+import { useClientNames } from "../state/client-names.ts";
+import { firstPair, type Mesh, meshVerdict } from "../state/mesh.ts";
+import { useMesh } from "../state/use-mesh.ts";
 import { intervalText } from "../time.ts";
+import { MeshMatrix } from "./mesh-matrix.tsx";
 import { TestActions } from "./test-actions.tsx";
 import { TestView } from "./test-view.tsx";
 
@@ -34,15 +40,60 @@ export function TestPage() {
       </Page>
     );
   }
-  const client = test.clients.find((one) => one.id === query.client) ?? test.clients.find((one) => one.latest) ?? test.clients[0];
-  const heading = <TestHeading test={test} client={client} />;
-  const actions = <TestActions test={test} onChange={detail.reload} />;
-  if (!client) return <NobodyRunsIt test={test} heading={heading} actions={actions} />;
-  const tabs = test.clients.length > 1 ? <ClientTabs test={test} shown={client.id} /> : null;
-  return <TestView key={`${test.id} ${client.id}`} test={test} client={client} heading={heading} actions={actions} tabs={tabs} />;
+  return <LoadedTest test={test} query={query} reload={detail.reload} />;
 }
 
-function TestHeading({ test, client }: { test: TestDetail; client: TestDetail["clients"][number] | undefined }) {
+interface LoadedTestProps {
+  test: TestDetail;
+  query: Readonly<Record<string, string>>;
+  reload: () => void;
+}
+
+function LoadedTest({ test, query, reload }: LoadedTestProps) {
+  const mesh = useMesh(test, reload);
+  useClientNames([test.destination]);
+  // Of a mesh nobody chose a pair of, the worst one is the one to look at.
+  const worst = mesh && query.client === undefined ? firstPair(mesh) : null;
+  const clientId = worst?.from.id ?? query.client;
+  const client = test.clients.find((one) => one.id === clientId) ?? test.clients.find((one) => one.latest) ?? test.clients[0];
+  if (!client) {
+    const actions = <TestActions test={test} onChange={reload} run={null} />;
+    return <NobodyRunsIt test={test} heading={<TestHeading test={test} client={undefined} peerId={null} />} actions={actions} />;
+  }
+  const peer = client.peers.find(({ peer_id }) => peer_id === (worst?.to.id ?? query.peer)) ?? client.peers[0];
+  const peerId = peer?.peer_id ?? peerOf(test.destination);
+  return (
+    <TestView
+      key={`${test.id} ${client.id} ${peerId}`}
+      test={test}
+      client={client}
+      peerId={peerId}
+      heading={<TestHeading test={test} client={client} peerId={peerId} />}
+      reload={reload}
+    >
+      {mesh && <MeshOverview test={test} mesh={mesh} shown={peerId === null ? null : { from: client.id, to: peerId }} />}
+      {!mesh && test.clients.length > 1 && <ClientTabs test={test} shown={client.id} />}
+    </TestView>
+  );
+}
+
+function MeshOverview({ test, mesh, shown }: { test: TestDetail; mesh: Mesh; shown: { from: string; to: string } | null }) {
+  return (
+    <>
+      <VerdictLine verdict={meshVerdict(mesh)} />
+      <MeshMatrix type={test.type} mesh={mesh} shown={shown} />
+    </>
+  );
+}
+
+interface TestHeadingProps {
+  test: TestDetail;
+  client: TestDetail["clients"][number] | undefined;
+  peerId: string | null;
+}
+
+function TestHeading({ test, client, peerId }: TestHeadingProps) {
+  const { name, target } = testTitle(test);
   return (
     <>
       {client && (
@@ -53,7 +104,15 @@ function TestHeading({ test, client }: { test: TestDetail; client: TestDetail["c
           <span class="crumb-arrow"> › </span>
         </>
       )}
-      {testTitle(test).name} <span class="heading-type">· {testTitle(test).target}</span>
+      {peerId !== null && isMesh(test.destination) && (
+        <>
+          <a class="crumb" href={`/clients${idPath(peerId)}`}>
+            {peerName(peerId)}
+          </a>
+          <span class="crumb-arrow"> · </span>
+        </>
+      )}
+      {name} <span class="heading-type">· {target}</span>
     </>
   );
 }
@@ -121,6 +180,6 @@ function ClientTabs({ test, shown }: { test: TestDetail; shown: string }) {
 
 /** The client's health as far as this test shows it. */
 function healthHere(client: TestDetail["clients"][number]) {
-  const loss = client.latest?.metrics.ping_loss_pct;
-  return clientHealth(client.status, client.latest?.status === "failed" ? 1 : 0, typeof loss === "number" ? loss : null);
+  const loss = client.latest ? lossOf(client.latest.metrics) : null;
+  return clientHealth(client.status, client.latest?.status === "failed" ? 1 : 0, loss);
 }

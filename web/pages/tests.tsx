@@ -1,16 +1,18 @@
 // Every test there is.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { clientSchema, pageOf, runReplySchema, type Test, testSchema } from "#contract/api";
 import { LIMITS } from "#contract/limits";
 import { command, get, idPath, request } from "../api.ts";
-import { typeLabel } from "../format.ts";
+import { testName, typeLabel } from "../format.ts";
 import { useQuery } from "../hooks.ts";
+import { Destination } from "../parts/destination.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
 import { Empty, Failed, Skeleton, Stale } from "../parts/states.tsx";
 import { StatusMark } from "../parts/status.tsx";
 import { attempt } from "../parts/toasts.tsx";
 import { canWrite } from "../session.ts";
+import { learnNames } from "../state/client-names.ts";
 import { tagsText } from "../tags.ts";
 import { intervalText } from "../time.ts";
 import { plural } from "../verdict.ts";
@@ -22,6 +24,9 @@ export function TestsPage() {
   const tests = useQuery("tests", (signal) => get(`/tests?limit=${LIMITS.listPage}`, testPage, signal));
   const clients = useQuery("tests clients", (signal) => get(`/clients?limit=${LIMITS.listPage}`, clientPage, signal));
   const names = new Map(clients.data?.items.map((client) => [client.id, client.name]));
+  useEffect(() => {
+    if (clients.data) learnNames(clients.data.items);
+  }, [clients.data]);
   const items = tests.data && [...tests.data.items].sort((a, b) => a.name.localeCompare(b.name));
   const actions = canWrite.value && (
     <a class="btn btn-sm btn-primary" href="/tests/new" data-testid="new-test">
@@ -102,11 +107,11 @@ function Row({ test, names, reload }: { test: Test; names: ReadonlyMap<string, s
   return (
     <tr>
       <td data-label="Name">
-        <a href={path}>{test.name}</a>
+        <a href={path}>{testName(test)}</a>
       </td>
       <td data-label="Type">{typeLabel(test.type)}</td>
       <td data-label="Destination" class="cell-destination">
-        {test.destination}
+        <Destination destination={test.destination} />
       </td>
       <td data-label="Interval">{intervalText(test.interval_s)}</td>
       <td data-label="Clients">{targetText(test, names)}</td>

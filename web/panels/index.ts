@@ -1,13 +1,17 @@
 // Test type to panel: one line for a type that the default panel does not fit.
+import { bandwidthPanel } from "./bandwidth.tsx";
 import { defaultPanel } from "./default.tsx";
 import { dnsPanel } from "./dns.tsx";
 import { httpPanel } from "./http.tsx";
 import { mtuPanel } from "./mtu.tsx";
 import type { Panel } from "./panel.ts";
 import { pingPanel } from "./ping.tsx";
+import { qosPanel } from "./qos.tsx";
 import { tcpPanel } from "./tcp.tsx";
 import { tlsPanel } from "./tls.tsx";
 import { traceroutePanel } from "./traceroute.tsx";
+import { udpPanel } from "./udp.tsx";
+import { voipPanel } from "./voip.tsx";
 
 const PANELS: ReadonlyMap<string, Panel> = new Map([
   ["ping", pingPanel],
@@ -17,6 +21,10 @@ const PANELS: ReadonlyMap<string, Panel> = new Map([
   ["dns", dnsPanel],
   ["tls", tlsPanel],
   ["http", httpPanel],
+  ["udp", udpPanel],
+  ["bandwidth", bandwidthPanel],
+  ["voip", voipPanel],
+  ["qos", qosPanel],
 ]);
 
 const made = new Map<string, Panel>();

@@ -1,7 +1,7 @@
 // Points of a chart, from single results or from buckets of a series, and the gaps between them.
 import type { SeriesReply } from "#contract/api";
 import type { HostReading, Result } from "#contract/result";
-import { LOSS_METRICS, lossOf } from "../loss.ts";
+import { lossOf } from "../loss.ts";
 import { roundTrips } from "./results.ts";
 
 /** A metric within one point: a single value four times, or a bucket's distribution. */
@@ -84,7 +84,7 @@ export function pointsOfSeries(series: readonly Series[], resolutionS: number, r
     .sort(([a], [b]) => a - b)
     .map(([t, { values, loss }]) => {
       // Without a pooled loss, the bucket's worst run is the honest one to show.
-      const shownLoss = loss ?? LOSS_METRICS.map((name) => values[name]?.high).find((high) => typeof high === "number") ?? null;
+      const shownLoss = loss ?? lossOf(Object.fromEntries(Object.entries(values).map(([name, { high }]) => [name, high])));
       const end = Math.max(t, Math.min(t + resolutionS * 1000, readAt));
       // Runs without a single value (a name that did not resolve) failed as well, though nothing was sent that could be lost.
       const failed = shownLoss === 100 || Object.values(values).every((spread) => spread.mid === null);

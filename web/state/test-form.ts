@@ -1,18 +1,28 @@
 // The test form as data: what was typed, the request it makes, and every field that is wrong.
 import { z } from "zod";
 import { createTestSchema, type Selector, type Test } from "#contract/api";
+import { peerDestination } from "#contract/destination";
 import { type FieldError, fieldErrors } from "#contract/problem";
 import { checkTest, isTestTypeName, type TestTypeName, testType } from "#contract/test-types/index";
+import { peerDestinationOf, peerName } from "../peers.ts";
 import { fieldMap } from "../problem.ts";
 import { tagsFromText, tagsText } from "../tags.ts";
 
 export const TARGETS = ["clients", "all", "site", "tags"] as const;
 export type Target = (typeof TARGETS)[number];
 
+/** What is measured: an address, one other client, or every client of the test by every other. */
+export const AIMS = ["address", "client", "mesh"] as const;
+export type Aim = (typeof AIMS)[number];
+
 export interface TestForm {
   name: string;
   type: TestTypeName;
+  aim: Aim;
+  /** The address, host or URL. */
   destination: string;
+  /** The client to measure; empty until one is chosen. */
+  peerId: string;
   interval: string;
   packetSize: string;
   /** The type's other parameters as typed; empty takes the default. */
@@ -95,6 +105,7 @@ export function usualPacketSize(type: TestTypeName): string {
 /** Another type has other parameters and another pace. */
 export const changedType = (type: TestTypeName): Partial<TestForm> => ({
   type,
+  ...(testType(type).peer === undefined ? { aim: "address" } : {}),
   params: {},
   interval: String(testType(type).default_interval_s),
   packetSize: usualPacketSize(type),
@@ -111,7 +122,9 @@ export function emptyForm(clientIds: string[]): TestForm {
   return {
     name: "",
     type,
+    aim: "address",
     destination: "",
+    peerId: "",
     interval: String(testType(type).default_interval_s),
     packetSize: usualPacketSize(type),
     params: {},
@@ -122,6 +135,24 @@ export function emptyForm(clientIds: string[]): TestForm {
   };
 }
 
+function aimOf(destination: string): Pick<TestForm, "aim" | "destination" | "peerId"> {
+  const peer = peerDestination(destination);
+  if (peer === undefined) return { aim: "address", destination, peerId: "" };
+  return { aim: peer.kind, destination: "", peerId: peer.kind === "client" ? peer.client_id : "" };
+}
+
+/** The destination as the server takes it. */
+export function destinationOf({ aim, destination, peerId }: Pick<TestForm, "aim" | "destination" | "peerId">): string {
+  if (aim === "mesh") return "mesh";
+  return aim === "client" ? peerDestinationOf(peerId) : destination;
+}
+
+/** What a test is called that nobody named. */
+function usualName(form: TestForm): string {
+  const target = form.aim === "address" ? form.destination.trim() : form.aim === "mesh" ? "Mesh" : peerName(form.peerId);
+  return `${target} ${form.type}`.trim();
+}
+
 export function formOfTest(test: Test): TestForm {
   const type = isTestTypeName(test.type) ? test.type : "ping";
   const own = Object.entries(test.params).filter(([name]) => name !== "packet_size");
@@ -130,7 +161,7 @@ export function formOfTest(test: Test): TestForm {
   return {
     name: test.name,
     type,
-    destination: test.destination,
+    ...aimOf(test.destination),
     interval: String(test.interval_s),
     packetSize: test.packet_size === null ? usualPacketSize(type) : String(test.packet_size),
     params: Object.fromEntries(own.map(([name, value]) => [name, String(value)])),
@@ -171,9 +202,9 @@ function selectorOf(form: TestForm): Selector | null {
 
 export function bodyOf(form: TestForm) {
   return {
-    name: form.name.trim() === "" ? `${form.destination.trim()} ${form.type}`.trim() : form.name,
+    name: form.name.trim() === "" ? usualName(form) : form.name,
     type: form.type,
-    destination: form.destination,
+    destination: destinationOf(form),
     interval_s: numberFrom(form.interval),
     ...(hasPacketSize(form.type) ? { packet_size: numberFrom(form.packetSize) } : {}),
     params: paramsOf(form),
@@ -193,28 +224,41 @@ export function withoutSameTarget(body: ReturnType<typeof bodyOf>, form: TestFor
 /** Every field that is wrong, by path; the same schemas the server uses. */
 export function errorsOf(form: TestForm): Record<string, string> {
   const body = bodyOf(form);
-  const errors: FieldError[] = [];
+  // An empty choice would be read as a host with a strange name.
+  const errors: FieldError[] =
+    form.aim === "client" && form.peerId === "" ? [{ path: "destination", message: "names no client; choose one" }] : [];
   const size = typeof body.packet_size === "number" ? { packet_size: body.packet_size } : {};
   const interval = typeof body.interval_s === "number" ? body.interval_s : undefined;
-  const checked = checkTest(form.type, form.destination, { ...body.params, ...size }, interval);
+  const checked = checkTest(form.type, body.destination, { ...body.params, ...size }, interval);
   if (!checked.ok) {
     errors.push(...checked.errors);
     // A parameter its schema refuses hides what else is wrong; the rest is asked for without it.
     const wrong = new Set(checked.errors.map(({ path }) => path));
     const rest = Object.fromEntries(Object.entries(body.params).filter(([name]) => !wrong.has(`params.${name}`)));
-    const again = checkTest(form.type, form.destination, { ...rest, ...size }, interval);
+    const again = checkTest(form.type, body.destination, { ...rest, ...size }, interval);
     const typed = (path: string) => path === "destination" || Object.hasOwn(rest, path.replace(/^params\./, ""));
     if (!again.ok) errors.push(...again.errors.filter(({ path }) => typed(path)));
   }
   // After the type's own messages, which know what belongs there.
   const parsed = createTestSchema.safeParse(body);
   if (!parsed.success) errors.push(...fieldErrors(parsed.error));
-  if (form.target === "clients" && form.clientIds.length === 0)
-    errors.push({ path: "client_ids", message: "names no client; choose at least one" });
+  errors.push(...whoErrors(form));
+  return byPath(errors);
+}
+
+/** What is wrong with who measures. */
+function whoErrors(form: TestForm): FieldError[] {
+  const errors: FieldError[] = [];
+  const chosen = form.target === "clients" ? form.clientIds : null;
+  if (chosen?.length === 0) errors.push({ path: "client_ids", message: "names no client; choose at least one" });
+  if (form.aim === "mesh" && chosen?.length === 1)
+    errors.push({ path: "client_ids", message: "names one client; a mesh needs two or more" });
+  if (form.aim === "client" && chosen?.length === 1 && chosen[0] === form.peerId)
+    errors.push({ path: "client_ids", message: "names only the client that is measured; choose another one" });
   if (form.target === "site" && form.site.trim() === "") errors.push({ path: "selector", message: "names no site" });
   if (form.target === "tags" && Object.keys(tagsFromText(form.tags)).length === 0)
     errors.push({ path: "selector", message: "names no tag" });
-  return byPath(errors);
+  return errors;
 }
 
 /** First message of each path. */

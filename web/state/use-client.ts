@@ -8,6 +8,8 @@ import type { LiveState } from "../live.ts";
 import { ApiError } from "../problem.ts";
 import { applyClientFrame } from "./client.ts";
 import { mergeResults } from "./results.ts";
+import { type EventList, useEvents } from "./use-events.ts";
+import { type RunNow, useRuns } from "./use-runs.ts";
 import { bounds, type View } from "./view.ts";
 
 const POINTS = 400;
@@ -21,6 +23,8 @@ export interface LiveClient {
   readonly gone: boolean;
   readonly hosts: readonly HostReading[];
   readonly results: readonly Result[];
+  readonly runNow: RunNow;
+  readonly events: EventList;
   readonly reload: () => void;
 }
 
@@ -40,6 +44,8 @@ export function useClient(id: string): LiveClient {
   const [hosts, setHosts] = useState<HostReading[]>([]);
   const [results, setResults] = useState<Result[]>([]);
   const [gone, setGone] = useState(false);
+  const runs = useRuns();
+  const events = useEvents({ clientId: id });
   const base = query.data;
   // Frames may arrive before the first answer; they are laid over it then.
   const early = useRef<LiveFrame[]>([]);
@@ -47,6 +53,8 @@ export function useClient(id: string): LiveClient {
   const current = arrived.base === base && arrived.client ? arrived.client : start;
   const onFrame = (frame: LiveFrame) => {
     if (frame.type === "gone") setGone(true);
+    runs.take(frame);
+    events.take(frame);
     if (frame.type === "result") {
       const { host, result } = frame;
       if (host) setHosts((old) => mergeHosts(old, host));
@@ -62,7 +70,17 @@ export function useClient(id: string): LiveClient {
   // A client that is not there, or that this person may not see, has no socket either.
   const refused = query.error instanceof ApiError && (query.error.status === 403 || query.error.status === 404);
   const live = useLive(refused ? null : `/clients${idPath(id)}/live`, onFrame, query.reload);
-  return { client: current, error: query.error, live, gone, hosts, results, reload: query.reload };
+  return {
+    client: current,
+    error: query.error,
+    live,
+    gone,
+    hosts,
+    results,
+    runNow: runs.while(live),
+    events,
+    reload: query.reload,
+  };
 }
 
 export interface SeriesData {

@@ -30,24 +30,38 @@ interface Stored {
 export interface TestDataOptions {
   readonly testId: string;
   readonly clientId: string;
+  /** The client measured, where the test measures clients. */
+  readonly peerId: string | null;
   readonly intervalS: number;
   readonly metrics: readonly string[];
   readonly view: View;
   readonly onFrame: (frame: LiveFrame) => void;
 }
 
+/** What to ask for: one client's results of the test, to one peer where it has several. */
+const asked = ({ testId, peerId, clientId }: Pick<TestDataOptions, "testId" | "peerId" | "clientId">) => ({
+  test_id: testId,
+  client_id: clientId,
+  peer_id: peerId ?? undefined,
+});
+
+const isOwn = (
+  one: { readonly test_id: string | null; readonly peer_id: string | null },
+  { testId, peerId }: Pick<TestDataOptions, "testId" | "peerId">,
+) => one.test_id === testId && (peerId === null || one.peer_id === peerId);
+
 async function readView(options: TestDataOptions, signal: AbortSignal): Promise<Stored> {
-  const { testId, clientId, view, intervalS, metrics } = options;
+  const { clientId, view, intervalS, metrics } = options;
   const { from, to } = bounds(view, Date.now());
   const stretch = { from: new Date(from).toISOString(), ...(view.kind === "fixed" ? { to: new Date(to).toISOString() } : {}) };
-  const which = { test_id: testId, client_id: clientId, ...stretch };
+  const which = { ...asked(options), ...stretch };
   if (fitsRaw(view, intervalS, LIMITS.resultsPage)) {
     const page = await get(`/results${queryString({ ...which, limit: LIMITS.resultsPage })}`, resultPage, signal);
     return { points: [], results: page.items, resolutionMs: 0 };
   }
   const readAt = Date.now();
   const reply = await get(`/series${queryString({ ...which, metric: metrics, points: POINTS })}`, seriesSchema, signal);
-  const own = reply.series.filter((one) => one.client_id === clientId && one.test_id === testId);
+  const own = reply.series.filter((one) => one.client_id === clientId && isOwn(one, options));
   return { points: pointsOfSeries(own, reply.resolution_s, readAt), results: [], resolutionMs: reply.resolution_s * 1000 };
 }
 
@@ -69,18 +83,18 @@ interface Arrived {
 }
 
 export function useTestData(options: TestDataOptions): TestData {
-  const { testId, clientId, view, intervalS } = options;
-  const key = `${testId} ${clientId}`;
+  const { testId, clientId, peerId, view, intervalS } = options;
+  const key = [testId, clientId, peerId].join(" ");
   const span = view.kind === "fixed" ? `${view.from}-${view.to}` : view.range;
   const stored = useQuery(`${key} ${span} ${intervalS}`, (signal) => readView(options, signal));
   const recent = useQuery(key, (signal) =>
-    get(`/results${queryString({ test_id: testId, client_id: clientId, limit: TABLE_ROWS })}`, resultPage, signal),
+    get(`/results${queryString({ ...asked(options), limit: TABLE_ROWS })}`, resultPage, signal),
   );
   const [arrived, setArrived] = useState<Arrived>({ key, results: [] });
   const [earlier, setEarlier] = useState<{ key: string; items: Result[]; cursor: string | null } | null>(null);
 
   const arrive = (results: readonly Result[]) => {
-    const own = results.filter((result) => result.test_id === testId && result.client_id === clientId);
+    const own = results.filter((result) => isOwn(result, options) && result.client_id === clientId);
     if (own.length === 0) return;
     setArrived((old) => ({ key, results: mergeResults(old.key === key ? old.results : [], own).slice(0, LIVE_KEPT) }));
   };
@@ -113,7 +127,7 @@ export function useTestData(options: TestDataOptions): TestData {
   const cursor = past ? past.cursor : recent.data?.next_cursor;
   const older = () => {
     if (!cursor) return;
-    const path = `/results${queryString({ test_id: testId, client_id: clientId, limit: TABLE_ROWS, cursor })}`;
+    const path = `/results${queryString({ ...asked(options), limit: TABLE_ROWS, cursor })}`;
     get(path, resultPage)
       .then((page) => setEarlier({ key, items: [...(past?.items ?? []), ...page.items], cursor: page.next_cursor }))
       .catch((error: unknown) => toast(`Older results cannot be read: ${messageOf(error)}`, "bad"));

@@ -1,5 +1,6 @@
 // The web API `/api/v1` as the dashboard and scripts see it. Times are RFC 3339 UTC strings. Requests refuse unknown fields.
 import { z } from "zod";
+import { eventSchema } from "./events.ts";
 import { LIMITS } from "./limits.ts";
 import { hostReadingSchema, resultSchema } from "./result.ts";
 import { TEST_TYPE_NAMES } from "./test-types/index.ts";
@@ -231,7 +232,12 @@ export const testDetailSchema = testSchema.extend({
       name: z.string(),
       site: z.string(),
       status: z.enum(CLIENT_STATUSES),
+      /** The newest result; where the test names clients as destination, the worst of the newest ones of its peers. */
       latest: resultSchema.nullable(),
+      /** What this client measures against where the test names clients as destination, else empty. */
+      peers: z.array(z.object({ peer_id: z.string(), name: z.string(), latest: resultSchema.nullable() })),
+      /** Clients of the mesh that this one does not measure against, because a client measures at most `LIMITS.meshPeers`. */
+      peers_left_out: z.number(),
     }),
   ),
 });
@@ -387,10 +393,14 @@ export const liveFrameSchema = z.discriminatedUnion("type", [
     client_id: z.string(),
     run_id: z.string().nullable(),
     test_id: z.string().nullable(),
+    /** The client measured against, where the test names clients as destination. */
+    peer_id: z.string().nullable(),
     state: z.enum(["started", "running", "finished"]),
     fraction: z.number().nullable(),
     note: z.string().nullable(),
   }),
+  /** An event of this client opened, was completed by its witnesses, or closed. */
+  z.object({ type: z.literal("event"), client_id: z.string(), event: eventSchema }),
   z.object({ type: z.literal("gone"), client_id: z.string() }),
 ]);
 export type LiveFrame = z.infer<typeof liveFrameSchema>;

@@ -20,6 +20,12 @@ export const LIMITS = {
   tags: 32,
   destinationLength: 2048,
   clientIdsPerTest: 5000,
+  /** Clients that one client of a mesh measures against; of a larger mesh the next ones by id, so that each is measured as often. */
+  meshPeers: 200,
+  /** Addresses a client may say it is reached at. */
+  reflectorAddresses: 16,
+  /** Clients whose address and key an agent asks for at once. */
+  peersAtOnce: 500,
   intervalMinS: 1,
   intervalMaxS: 86_400,
   packetSizeMin: 1,

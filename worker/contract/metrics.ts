@@ -1,6 +1,7 @@
 // The metric catalogue: every number, flag or word a measurement may carry, once.
 // Adding a metric is one entry in its family's file plus the probe line that measures it.
 import { AGENT_METRICS } from "./metrics/agent.ts";
+import { BANDWIDTH_METRICS } from "./metrics/bandwidth.ts";
 import type { MetricDefinition, Source } from "./metrics/define.ts";
 import { DNS_METRICS } from "./metrics/dns.ts";
 import { HOST_METRICS } from "./metrics/host.ts";
@@ -8,8 +9,11 @@ import { HTTP_METRICS } from "./metrics/http.ts";
 import { MTU_METRICS } from "./metrics/mtu.ts";
 import { PATH_METRICS } from "./metrics/path.ts";
 import { PING_METRICS } from "./metrics/ping.ts";
+import { QOS_METRICS } from "./metrics/qos.ts";
 import { TCP_METRICS } from "./metrics/tcp.ts";
 import { TLS_METRICS } from "./metrics/tls.ts";
+import { UDP_METRICS } from "./metrics/udp.ts";
+import { VOIP_METRICS } from "./metrics/voip.ts";
 
 export type { Direction, MetricDefinition, Unit } from "./metrics/define.ts";
 
@@ -18,9 +22,13 @@ export const METRICS = {
   ...PATH_METRICS,
   ...MTU_METRICS,
   ...TCP_METRICS,
+  ...UDP_METRICS,
+  ...BANDWIDTH_METRICS,
+  ...VOIP_METRICS,
   ...DNS_METRICS,
   ...TLS_METRICS,
   ...HTTP_METRICS,
+  ...QOS_METRICS,
   ...HOST_METRICS,
   ...AGENT_METRICS,
 } as const satisfies Record<string, MetricDefinition>;

@@ -116,6 +116,8 @@ export const instructionSchema = z.object({
   tests: z.array(instructedTestSchema),
   /** Seconds between durable uploads when nobody watches. */
   upload_s: z.number(),
+  /** Whether another client measures this one, at least by its address, so that the server has to know where it is. */
+  aimed_at: z.boolean().optional(),
   /** Whether another client measures against this one, so that its reflector has to answer. */
   reflector: z.boolean().optional(),
 });

@@ -5,6 +5,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { FleetClient, Ledger } from "#contract/api";
 import { CLOSE, LIMITS } from "#contract/limits";
 import type { Result } from "#contract/result";
+import { readSeriesId } from "#contract/series-id";
 import { AGENT_FRAMES, type EdgeFrame, type Heartbeat, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
 import { type Env, fleet } from "../env.ts";
 import { logError } from "../log.ts";
@@ -13,6 +14,7 @@ import { findClient, updateClient, updateStatus } from "../store/clients.ts";
 import { database } from "../store/database.ts";
 import { Ring } from "../store/ring.ts";
 import { type AgentAttachment, AgentLink, attachmentOf, close, closeReply, readFrame, send } from "./agent-link.ts";
+import { AlarmClock } from "./alarm-clock.ts";
 import { Browsers } from "./browsers.ts";
 import { advance, intake, liveItems } from "./ingest.ts";
 import { Instructions } from "./instructions.ts";
@@ -31,6 +33,8 @@ import {
   toReading,
   toResult,
 } from "./view.ts";
+import { Witness } from "./witness.ts";
+import type { WitnessOrder, WitnessReply, WitnessStatement } from "./witness-wire.ts";
 
 /** An agent's identity as its token proves it. */
 export interface Caller {
@@ -61,6 +65,8 @@ export class ClientObject extends DurableObject<Env> {
   readonly #instructions: Instructions;
   readonly #feed: LiveFeed;
   readonly #orders: Orders;
+  readonly #alarm: AlarmClock;
+  readonly #witness: Witness;
   #identity: Identity | undefined;
   #summarySentAt = 0;
   #wasTesting = false;
@@ -76,7 +82,8 @@ export class ClientObject extends DurableObject<Env> {
     this.#browsers = new Browsers(context);
     this.#orders = new Orders(context.storage);
     this.#instructions = new Instructions(context.storage, env);
-    this.#presence = new Presence(context, this.#agents, (record) => this.#statusChanged(record));
+    this.#alarm = new AlarmClock(context.storage);
+    this.#presence = new Presence(context, this.#alarm, this.#agents, (record) => this.#statusChanged(record));
     this.#lease = new Lease((until) => this.#tellAgent({ type: "live", until }));
     this.#reader = new ClientReader(
       this.#ring,
@@ -88,6 +95,17 @@ export class ClientObject extends DurableObject<Env> {
       () => this.#clientId,
       () => this.#reader.newest().host,
     );
+    this.#witness = new Witness({
+      context,
+      env,
+      clock: this.#alarm,
+      ring: this.#ring,
+      identity: () => (this.#presence.record.status === "retired" ? undefined : this.#identity),
+      tests: () => this.#instructions.tests,
+      newest: (series) => this.#reader.newest().results.find(({ item }) => item.test_id === series),
+      order: (order) => this.#tellAgent({ type: "run", ...order }),
+      tell: (event) => this.#browsers.send({ type: "event", client_id: this.#clientId, event }),
+    });
     this.#presence.settleAfterRestart(Date.now()).catch((error) => logError("settle", error));
   }
 
@@ -112,8 +130,9 @@ export class ClientObject extends DurableObject<Env> {
   /** Ends the client's token at once; its history stays. */
   async retire(): Promise<void> {
     this.#agents.closeAll(CLOSE.revoked, "this client was retired");
+    this.#witness.settle(true);
     this.#presence.retire(Date.now());
-    await this.ctx.storage.deleteAlarm();
+    await this.#alarm.deleteAlarm();
     await this.#report(true);
   }
 
@@ -124,8 +143,9 @@ export class ClientObject extends DurableObject<Env> {
     this.#browsers.closeAll(1000, "deleted");
     await fleet(this.env).gone(this.#clientId, this.#identity?.site ?? "");
     this.#presence.retire(Date.now());
+    await this.#witness.erase();
     this.#identity = undefined;
-    await this.ctx.storage.deleteAlarm();
+    await this.#alarm.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#ring.open();
     this.#reader.forget();
@@ -153,6 +173,7 @@ export class ClientObject extends DurableObject<Env> {
     if (new URL(request.url).pathname === "/connect") {
       const refused = this.#acceptAgent(ours, Number(request.headers.get("x-token-epoch")));
       if (refused !== undefined) return refused;
+      this.#witness.reachedAt(request.headers.get("x-edge-host"));
     } else {
       this.#browsers.accept(ours);
       this.#lease.open(Date.now());
@@ -220,7 +241,10 @@ export class ClientObject extends DurableObject<Env> {
         return this.#onSample(data, now);
       case "here":
         return this.#agents.here(socket, data.nonce);
-      case "progress":
+      case "progress": {
+        const series = data.test_id === null ? { test_id: null, peer_id: null } : readSeriesId(data.test_id);
+        return this.#browsers.send({ ...data, ...series, client_id: this.#clientId });
+      }
       case "instruction_ack":
         return this.#browsers.send({ ...data, client_id: this.#clientId });
     }
@@ -269,7 +293,8 @@ export class ClientObject extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    await this.#presence.check(Date.now());
+    if ((await this.#alarm.fired()) === "witness") await this.#witness.check();
+    else await this.#presence.check(Date.now());
   }
 
   // Uploads
@@ -312,7 +337,8 @@ export class ClientObject extends DurableObject<Env> {
     this.#ring.append(batch, advance(before, batch, body, this.#instructions.testIds), this.#instructions.retentionMs);
     this.#reader.took(batch);
     this.#feed.stored(batch, now, batch.to);
-    for (const { run_id } of batch.results) this.#orders.answered(run_id);
+    this.#witness.took(batch.results, now, body.clock?.now ?? now + (before.clock_offset_ms ?? 0));
+    for (const result of batch.results) this.#orders.answered(result);
     this.#lease.freshened();
     // Not awaited: the ack must not wait for another object.
     this.ctx.waitUntil(this.#report(this.#reader.failing() !== failing || before.last_seq === 0));
@@ -324,7 +350,8 @@ export class ClientObject extends DurableObject<Env> {
     const items = liveItems(frame, now);
     this.#reader.took(items);
     this.#feed.sampled(items, now, this.#ring.state.last_seq);
-    for (const { run_id } of items.results) this.#orders.answered(run_id);
+    this.#witness.took(items.results, now, null);
+    for (const result of items.results) this.#orders.answered(result);
     // Samples come only under a lease: whether it is the fleet's, an eviction forgot and only the fleet knows.
     await this.#report(false, !this.#fleetAsked);
   }
@@ -334,6 +361,7 @@ export class ClientObject extends DurableObject<Env> {
   /** Tests changed: the agent is told the revision and fetches; it streams for a while, since somebody is looking. */
   async instruct(): Promise<void> {
     const { revision } = await this.#instructions.load(this.#clientId);
+    this.#witness.settle();
     this.#lease.open(Date.now());
     this.#tellAgent({ type: "instruction", revision });
   }
@@ -342,7 +370,7 @@ export class ClientObject extends DurableObject<Env> {
   async run(order: RunOrder): Promise<boolean> {
     const now = Date.now();
     this.#lease.open(now);
-    this.#orders.started(order, now);
+    this.#orders.started(order, this.#instructions.seriesOf(order.test_id), now);
     const told = this.#tellAgent({ type: "run", ...order });
     if (!told) this.#orders.hold(order);
     await this.#report(true);
@@ -353,6 +381,18 @@ export class ClientObject extends DurableObject<Env> {
     const socket = this.#agents.current();
     if (socket !== undefined) send(socket, frame);
     return socket !== undefined;
+  }
+
+  // Witnesses
+
+  /** Another client's target failed: this one is asked to look at it. */
+  testify(order: WitnessOrder): WitnessReply {
+    return this.#witness.testify(order);
+  }
+
+  /** What another client saw of an event of this one. */
+  testimony(eventId: string, from: string, statement: WitnessStatement): void {
+    this.#witness.testimony(eventId, from, statement);
   }
 
   // Status and summaries

@@ -11,6 +11,8 @@ import { findClient } from "../store/clients.ts";
 import { database } from "../store/database.ts";
 import { closeReply } from "./agent-link.ts";
 import { Browsers } from "./browsers.ts";
+import { WitnessRegister } from "./witness-register.ts";
+import type { SharedEvidence, WitnessAsk, WitnessChoice } from "./witness-wire.ts";
 
 const LEASE_MS = CADENCE.leaseS * 1000;
 /** Clients asked at the same time. */
@@ -28,12 +30,14 @@ export class FleetObject extends DurableObject<Env> {
   readonly #gone = new Set<string>();
   /** When each line was last reported or asked, epoch milliseconds; absent after an eviction. */
   readonly #heardAt = new Map<string, number>();
+  readonly #witnesses: WitnessRegister;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#browsers = new Browsers(context);
     for (const [, line] of context.storage.kv.list<FleetClient>({ prefix: PREFIX })) this.#lines.set(line.id, line);
+    this.#witnesses = new WitnessRegister(env, this.#lines);
   }
 
   /** A client's line changed. The answer says until when the fleet is watched, 0 when nobody looks. */
@@ -88,6 +92,21 @@ export class FleetObject extends DurableObject<Env> {
     } catch (error) {
       logError("summary_failed", error);
     }
+  }
+
+  /** Who may witness a failure, or which event about the same target is asking already. */
+  witnesses(ask: WitnessAsk): Promise<WitnessChoice> {
+    return this.#witnesses.choose(ask, Date.now());
+  }
+
+  /** What an event found out, for others about the same target. */
+  shareWitness(key: string, shared: SharedEvidence): void {
+    this.#witnesses.share(key, shared);
+  }
+
+  /** What that event found out; null while it is still being heard, or when it was too long ago. */
+  sharedWitness(key: string, eventId: string): SharedEvidence | null {
+    return this.#witnesses.shared(key, eventId);
   }
 
   /** A browser's socket; the Worker has checked the session and says which sites it may see. */

@@ -1,12 +1,13 @@
 // What a client must run: read from D1, kept in the object so that a client goes on measuring while D1 is away.
 import { CADENCE, LIMITS } from "#contract/limits";
-import type { Instruction } from "#contract/wire";
+import { isSeriesOf } from "#contract/series-id";
+import type { InstructedTest, Instruction } from "#contract/wire";
 import type { Env } from "../env.ts";
 import { logError } from "../log.ts";
 import { findClient } from "../store/clients.ts";
 import { readSettings } from "../store/config.ts";
 import { database } from "../store/database.ts";
-import { instructionFor } from "../store/tests.ts";
+import { instructionFor } from "../store/instruction.ts";
 
 const KEY = "instruction";
 const DAY_MS = 86_400_000;
@@ -23,9 +24,20 @@ export class Instructions {
     this.#known = storage.kv.get<Instruction>(KEY);
   }
 
+  /** Tests of the current instruction; none before one is known. */
+  get tests(): readonly InstructedTest[] {
+    return this.#known?.tests ?? [];
+  }
+
   /** Tests of the current instruction; undefined before one is known. */
   get testIds(): Set<string> | undefined {
     return this.#known === undefined ? undefined : new Set(this.#known.tests.map((one) => one.test_id));
+  }
+
+  /** Series that a run of the test measures: one, or one for each client that the test names. */
+  seriesOf(testId: string | undefined): number {
+    const ids = [...(this.testIds ?? [])];
+    return Math.max(1, testId === undefined ? 1 : ids.filter((id) => isSeriesOf(id, testId)).length);
   }
 
   get retentionMs(): number {

@@ -16,7 +16,8 @@ const KEY = "orders";
 
 export class Orders {
   readonly #storage: DurableObjectStorage;
-  readonly #running = new Map<string, number>();
+  /** By run: how many results it will have, the numbers of those that came, and when it is given up. */
+  readonly #running = new Map<string, { results: number; came: Set<number>; until: number }>();
   #waiting: RunOrder[];
 
   constructor(storage: DurableObjectStorage) {
@@ -24,8 +25,9 @@ export class Orders {
     this.#waiting = storage.kv.get<RunOrder[]>(KEY) ?? [];
   }
 
-  started(order: RunOrder, now: number): void {
-    this.#running.set(order.run_id, now + RUN_LASTS_MS);
+  /** `results` is how many answers the run will have. */
+  started(order: RunOrder, results: number, now: number): void {
+    this.#running.set(order.run_id, { results, came: new Set(), until: now + RUN_LASTS_MS });
   }
 
   /** Keeps an order that could not be handed over at once. */
@@ -39,13 +41,17 @@ export class Orders {
     return this.#waiting.splice(0);
   }
 
-  answered(runId: string | null): void {
-    if (runId !== null) this.#running.delete(runId);
+  /** A result came, live or stored: the same one may come twice. */
+  answered({ run_id: runId, seq }: { run_id: string | null; seq: number }): void {
+    const run = runId === null ? undefined : this.#running.get(runId);
+    if (runId === null || run === undefined) return;
+    run.came.add(seq);
+    if (run.came.size >= run.results) this.#running.delete(runId);
   }
 
   /** Whether any run is still being answered. */
   running(now: number): boolean {
-    for (const [id, until] of this.#running) if (until < now) this.#running.delete(id);
+    for (const [id, { until }] of this.#running) if (until < now) this.#running.delete(id);
     return this.#running.size > 0;
   }
 }

@@ -1,6 +1,7 @@
 // Whether a client is there: from its sockets' closes, from silence, from heartbeats over HTTPS.
 import { CADENCE } from "#contract/limits";
 import { type AgentLink, attachmentOf, close, heardAt } from "./agent-link.ts";
+import type { AlarmClock } from "./alarm-clock.ts";
 import { StatusKeeper } from "./status.ts";
 import type { StatusRecord } from "./view.ts";
 
@@ -10,14 +11,21 @@ const RETURN_WITHIN_MS = CADENCE.reconnectMaxS * 1000;
 
 export class Presence {
   readonly #context: DurableObjectState;
+  readonly #alarm: Pick<AlarmClock, "getAlarm" | "setAlarm">;
   readonly #agents: AgentLink;
   readonly #status: StatusKeeper;
   readonly #changed: (record: StatusRecord) => Promise<void>;
   #closeReason: string | undefined;
 
   /** `changed` is told every change of status after it was stored. */
-  constructor(context: DurableObjectState, agents: AgentLink, changed: (record: StatusRecord) => Promise<void>) {
+  constructor(
+    context: DurableObjectState,
+    alarm: Pick<AlarmClock, "getAlarm" | "setAlarm">,
+    agents: AgentLink,
+    changed: (record: StatusRecord) => Promise<void>,
+  ) {
     this.#context = context;
+    this.#alarm = alarm;
     this.#agents = agents;
     this.#status = new StatusKeeper(context.storage, Date.now());
     this.#changed = changed;
@@ -41,7 +49,7 @@ export class Presence {
   async connected(now: number): Promise<void> {
     this.#closeReason = undefined;
     // The alarm comes first: a close that arrives while the change is told must find it set, and bring it forward.
-    await this.#context.storage.setAlarm(now + CHECK_EVERY_MS);
+    await this.#alarm.setAlarm(now + CHECK_EVERY_MS);
     await this.#change("online", "connected", "socket", now);
   }
 
@@ -49,7 +57,7 @@ export class Presence {
   async closed(code: number, reason: string, now: number): Promise<void> {
     this.heard(now);
     this.#closeReason = code === 1000 && reason === "stopped" ? "stopped" : "closed";
-    await this.#context.storage.setAlarm(now + CADENCE.closeGraceS * 1000);
+    await this.#alarm.setAlarm(now + CADENCE.closeGraceS * 1000);
   }
 
   async heardOverHttp(now: number): Promise<void> {
@@ -58,13 +66,13 @@ export class Presence {
     this.#closeReason = undefined;
     await this.#change("online", "connected over HTTPS", "http", now);
     // Armed when it is missing only: an alarm costs a row, and an upload may cost no second one.
-    if ((await this.#context.storage.getAlarm()) === null) await this.#context.storage.setAlarm(now + SILENT_AFTER_MS);
+    if ((await this.#alarm.getAlarm()) === null) await this.#alarm.setAlarm(now + SILENT_AFTER_MS);
   }
 
   /** The alarm is the durable memory of a heartbeat over HTTPS: when it was heard is lost when the object leaves memory. */
   async heartbeatOverHttp(now: number): Promise<void> {
     await this.heardOverHttp(now);
-    if (this.#agents.current() === undefined) await this.#context.storage.setAlarm(now + SILENT_AFTER_MS);
+    if (this.#agents.current() === undefined) await this.#alarm.setAlarm(now + SILENT_AFTER_MS);
   }
 
   retire(now: number): void {
@@ -91,9 +99,9 @@ export class Presence {
     const httpDeadline = (last_seen_at ?? 0) + SILENT_AFTER_MS;
     if (this.#agents.current() !== undefined) {
       this.heard(this.lastSeenAt ?? now);
-      await this.#context.storage.setAlarm(now + CHECK_EVERY_MS);
+      await this.#alarm.setAlarm(now + CHECK_EVERY_MS);
     } else if (transport === "http" && httpDeadline > now) {
-      await this.#context.storage.setAlarm(httpDeadline);
+      await this.#alarm.setAlarm(httpDeadline);
     } else {
       await this.#change("offline", this.#closeReason ?? "silent", null, now);
     }
@@ -103,8 +111,8 @@ export class Presence {
   async settleAfterRestart(now: number): Promise<void> {
     const { status, transport } = this.record;
     if (status !== "online" || transport !== "socket" || this.#agents.current() !== undefined) return;
-    const due = await this.#context.storage.getAlarm();
-    if (due === null || due > now + RETURN_WITHIN_MS) await this.#context.storage.setAlarm(now + RETURN_WITHIN_MS);
+    const due = await this.#alarm.getAlarm();
+    if (due === null || due > now + RETURN_WITHIN_MS) await this.#alarm.setAlarm(now + RETURN_WITHIN_MS);
   }
 
   async #change(

@@ -106,10 +106,10 @@ export class ClientReader {
       const known = newest.get(item.test_id);
       if (known === undefined || known.item.seq <= item.seq) newest.set(item.test_id, { item, received_at });
     }
-    // Ids come from the agent: while it is not known which tests it runs, only so many are remembered.
+    // Ids come from the agent: besides those of its tests, only so many are remembered.
     for (const id of newest.keys()) {
-      if (newest.size <= TESTS_AT_MOST) break;
-      newest.delete(id);
+      if (newest.size <= TESTS_AT_MOST + (current?.size ?? 0)) break;
+      if (current?.has(id) !== true) newest.delete(id);
     }
     for (const item of hosts) {
       if (this.#host === null || this.#host.item.seq <= item.seq) this.#host = { item, received_at };

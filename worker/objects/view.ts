@@ -88,7 +88,7 @@ export function toFleetClient(
     last_seen_at: rfc3339OrNull(status.last_seen_at),
     measured_at: measured.length === 0 ? null : rfc3339(Math.round(Math.max(...measured))),
     headline: headline(results, host),
-    failing: results.filter(isFailing).length,
+    failing: new Set(results.filter(isFailing).map(({ test_id }) => test_id && readSeriesId(test_id).test_id)).size,
     spark: spark(results, state.sparks),
   };
 }

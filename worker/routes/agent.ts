@@ -1,8 +1,5 @@
 // The agent API: registration, the socket, and the same over plain HTTPS. The client id always comes from the token.
-import { type Context, Hono } from "hono";
-import type { z } from "zod";
-import { LIMITS } from "#contract/limits";
-import { fieldErrors } from "#contract/problem";
+import { Hono } from "hono";
 import {
   heartbeatBodySchema,
   type RegisterBody,
@@ -12,75 +9,25 @@ import {
   uploadBodySchema,
 } from "#contract/wire";
 import { issueAgentToken, verifyAgentToken } from "../auth/agent-token.ts";
-import { clientObject, type Env, isLocal } from "../env.ts";
+import { clientObject, isLocal } from "../env.ts";
 import { newId, sha256 } from "../ids.ts";
-import { parseJson } from "../json.ts";
 import { bearer } from "../middleware/authenticate.ts";
-import { countFailure } from "../middleware/failures.ts";
-import { readCapped } from "../middleware/guard.ts";
 import { greetingOf, type Identity } from "../objects/view.ts";
 import { ProblemError } from "../problem-error.ts";
 import { findClient, insertClient, sees, updateClient } from "../store/clients.ts";
 import { readSettings } from "../store/config.ts";
 import { database } from "../store/database.ts";
+import { concernedBy, instructionFor } from "../store/instruction.ts";
 import type { ClientRow, EdgeView, TokenRow } from "../store/schema.ts";
-import { instructionFor } from "../store/tests.ts";
+import { bumpRevision } from "../store/tests.ts";
 import { findEnrolment, takeEnrolmentUse } from "../store/tokens.ts";
 import { findUser } from "../store/users.ts";
-
-type AgentApp = { Bindings: Env };
-type AgentContext = Context<AgentApp>;
+import { type AgentApp, type AgentContext, caller, callingClient, gone, readBody, refused } from "./agent-request.ts";
+import { peers } from "./peers.ts";
+import { push } from "./push.ts";
 
 export const agent = new Hono<AgentApp>();
-
-/** A body as JSON, gunzipped where it says so, never more than the limits in memory. */
-async function readBody<Schema extends z.ZodType>(context: AgentContext, schema: Schema): Promise<z.output<Schema>> {
-  const { raw } = context.req;
-  if (Number(context.req.header("content-length") ?? 0) > LIMITS.uploadBytes) throw tooLarge();
-  const sent = raw.body === null ? new Uint8Array() : await readCapped(raw.body, LIMITS.uploadBytes);
-  const encoding = (context.req.header("content-encoding") ?? "identity").toLowerCase();
-  const bytes = encoding === "gzip" ? await inflate(sent) : sent;
-  if (encoding !== "gzip" && encoding !== "identity")
-    throw new ProblemError("unsupported_media_type", `Content-encoding ${encoding} is not understood; use gzip or none.`);
-  const parsed = schema.safeParse(readJson(bytes));
-  if (!parsed.success)
-    throw new ProblemError("invalid", "The body does not have the expected fields.", fieldErrors(parsed.error));
-  return parsed.data;
-}
-
-const tooLarge = () =>
-  new ProblemError(
-    "too_large",
-    `An upload holds at most ${LIMITS.uploadBytes / 1024} KiB as sent and ${LIMITS.uploadInflatedBytes / 1024 / 1024} MiB inflated. Send fewer results at once.`,
-  );
-
-/** Inflates up to the limit and stops there: a bomb never unfolds. */
-async function inflate(sent: Uint8Array): Promise<Uint8Array> {
-  const stream = new Blob([sent]).stream().pipeThrough(new DecompressionStream("gzip"));
-  try {
-    return await readCapped(stream, LIMITS.uploadInflatedBytes, 0);
-  } catch (error) {
-    if (error instanceof ProblemError) throw tooLarge();
-    throw new ProblemError("malformed", "The body says it is gzip but cannot be inflated.");
-  }
-}
-
-function readJson(bytes: Uint8Array): unknown {
-  const value = parseJson(new TextDecoder().decode(bytes));
-  if (value === undefined) throw new ProblemError("malformed", "The body is not JSON.");
-  return value;
-}
-
-/** Whose token it is. Nothing billed is touched before this has passed. */
-async function caller(context: AgentContext): Promise<{ client_id: string; epoch: number }> {
-  const token = bearer(context);
-  if (token === undefined) throw new ProblemError("unauthenticated", "Send the client's token as Authorization: Bearer.");
-  const known = await verifyAgentToken(context.env, token);
-  if (known === undefined) throw await refused(context, "This is not a token of this server. Register the agent again.");
-  return known;
-}
-
-const refused = (context: AgentContext, detail: string) => countFailure(context, "", new ProblemError("bad_token", detail));
+agent.route("/", peers);
 
 function edgeView(context: AgentContext): EdgeView | null {
   const { cf } = context.req.raw;
@@ -123,6 +70,7 @@ agent.post("/register", async (context) => {
   const greeting = greetingOf(row.version, row.capabilities);
   const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch, greeting };
   const { last_seq } = await objectOf(context, row.id).enrol(identity);
+  if (status === 201) await tellMeshes(context, row);
   const reply: RegisterReply = {
     client_id: row.id,
     token: await issueAgentToken(context.env, row.id, epoch),
@@ -132,6 +80,15 @@ agent.post("/register", async (context) => {
   };
   return context.json(reply, status);
 });
+
+/** A new client is measured by the others of every mesh that takes it in: they are told, once its own reply is on its way. */
+async function tellMeshes(context: AgentContext, row: ClientRow): Promise<void> {
+  const db = database(context.env.DB);
+  const concerned = await concernedBy(db, row);
+  if (concerned.length === 0) return;
+  await bumpRevision(db, Date.now());
+  context.executionCtx.waitUntil(push(context, concerned));
+}
 
 /** The client this installation was, if it proves so with that client's last token. */
 async function provenClient(context: AgentContext, input: RegisterBody): Promise<ClientRow | undefined> {
@@ -199,22 +156,15 @@ agent.get("/connect", async (context) => {
   if (context.req.header("upgrade")?.toLowerCase() !== "websocket")
     throw new ProblemError("bad_query", "This address is a WebSocket; open it with one.");
   return clientObject(context.env, client_id).fetch(
-    new Request("https://client/connect", { headers: { upgrade: "websocket", "x-token-epoch": String(epoch) } }),
+    new Request("https://client/connect", {
+      headers: { upgrade: "websocket", "x-token-epoch": String(epoch), "x-edge-host": new URL(context.req.url).host },
+    }),
   );
 });
 
-const gone = (code: string) =>
-  new ProblemError(
-    code === "bad_token" ? "bad_token" : "token_revoked",
-    "This client's token is no longer valid. Register the agent again with an enrolment token.",
-  );
-
 agent.get("/instruction", async (context) => {
-  const { client_id, epoch } = await caller(context);
+  const row = await callingClient(context);
   const db = database(context.env.DB);
-  const row = await findClient(db, client_id);
-  if (row === undefined) throw gone("bad_token");
-  if (row.token_epoch !== epoch || row.status === "retired") throw gone("token_revoked");
   const instruction = await instructionFor(db, row, await readSettings(db));
   const etag = `"${instruction.revision}"`;
   if (context.req.header("if-none-match") === etag) return context.body(null, 304, { etag });

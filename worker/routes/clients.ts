@@ -16,10 +16,12 @@ import { toClientPage } from "../objects/view.ts";
 import { notFound, ProblemError } from "../problem-error.ts";
 import { record } from "../store/audit.ts";
 import { allClients, deleteClient, findClient, listClients, sees, toClient, updateClient } from "../store/clients.ts";
+import { concernedBy } from "../store/instruction.ts";
 import type { ClientRow } from "../store/schema.ts";
 import { bumpRevision, testsOf } from "../store/tests.ts";
 import { rfc3339 } from "../time.ts";
 import { body, by, createRoute, db, defined, idParam, json, pageQuery, router, touched, z } from "./define.ts";
+import { push } from "./push.ts";
 
 export const clients = router();
 
@@ -102,6 +104,9 @@ clients.openapi(
     }
     const store = db(context);
     const now = Date.now();
+    // Who measures it in a mesh, or is measured by it, may change with its site and tags, and ends with it.
+    const moves = change.site !== undefined || change.tags !== undefined || change.status !== undefined;
+    const others = moves ? await concernedBy(store, before) : [];
     const retired =
       change.status === "retired" ? { status_reason: "retired", status_since: now, token_epoch: before.token_epoch + 1 } : {};
     const row = (await updateClient(store, before.id, { ...defined(change), ...retired })) ?? before;
@@ -110,6 +115,7 @@ clients.openapi(
     await object.rename({ name: row.name, site: row.site, tags: row.tags });
     if (change.status === "retired") await object.retire();
     else await object.instruct();
+    if (moves) await push(context, [...others, ...(row.status === "retired" ? [] : await concernedBy(store, row))]);
     await record(
       store,
       { ...by(context), action: "client.change", target: row.id, detail: { before: touched(before, change), after: change } },
@@ -131,8 +137,11 @@ clients.openapi(
   async (context) => {
     const row = await visibleClient(context, context.req.valid("param").id);
     const store = db(context);
+    const others = await concernedBy(store, row);
     await deleteClient(store, row.id);
     await clientObject(context.env, row.id).erase();
+    if (others.length > 0) await bumpRevision(store, Date.now());
+    await push(context, others);
     await record(
       store,
       { ...by(context), action: "client.delete", target: row.id, detail: { name: row.name, site: row.site } },

@@ -4,6 +4,7 @@ import { metricSchema, pageOf, seriesSchema } from "#contract/api";
 import { LIMITS } from "#contract/limits";
 import { isMetricName, METRIC_NAMES, METRICS, metricDefinition } from "#contract/metrics";
 import { type Result, resultSchema, STATUSES } from "#contract/result";
+import { seriesId } from "#contract/series-id";
 import { resolution } from "../analysis/series.ts";
 import { clientObject } from "../env.ts";
 import type { App } from "../middleware/context.ts";
@@ -48,9 +49,18 @@ function readCursor(text: string | undefined): Cursor {
   }
 }
 
+const peerParam = z.string().max(64).optional();
+const PEER_OF_WHAT = { path: ["peer_id"], message: "goes with the test_id of a test that names clients" };
+
+/** What a client's store calls the results asked for. */
+const storedId = ({ test_id, peer_id }: { test_id?: string | undefined; peer_id?: string | undefined }) =>
+  test_id === undefined || peer_id === undefined ? test_id : seriesId(test_id, peer_id);
+
 const query = z
   .strictObject({
     test_id: z.string().max(64).optional(),
+    /** The client measured against. */
+    peer_id: peerParam,
     client_id: z.string().max(64).optional(),
     from: timeParam,
     to: timeParam,
@@ -58,7 +68,8 @@ const query = z
     limit: z.coerce.number().int().min(1).max(LIMITS.resultsPage).default(100),
     cursor: z.string().max(8192).optional(),
   })
-  .refine(({ from = 0, to = Number.MAX_SAFE_INTEGER }) => from <= to, { path: ["from"], message: "must be before to" });
+  .refine(({ from = 0, to = Number.MAX_SAFE_INTEGER }) => from <= to, { path: ["from"], message: "must be before to" })
+  .refine((asked) => asked.peer_id === undefined || asked.test_id !== undefined, PEER_OF_WHAT);
 
 results.openapi(
   createRoute({
@@ -69,7 +80,8 @@ results.openapi(
     responses: { 200: json(pageOf(resultSchema)) },
   }),
   async (context) => {
-    const { cursor, client_id, ...asked } = context.req.valid("query");
+    const { cursor, client_id, peer_id, ...asked } = context.req.valid("query");
+    const test_id = storedId({ test_id: asked.test_id, peer_id });
     const rows = (await clientsAsked(context, { test_id: asked.test_id, client_id })).sort((a, b) => (a.id < b.id ? -1 : 1));
     const start = readCursor(cursor);
     const group = rows.slice(start.group, start.group + CLIENTS_PER_PAGE);
@@ -77,7 +89,7 @@ results.openapi(
     const pages = await Promise.all(
       open.map(async (row) => ({
         id: row.id,
-        ...(await clientObject(context.env, row.id).results({ ...asked, before_seq: start.before[row.id] })),
+        ...(await clientObject(context.env, row.id).results({ ...asked, test_id, before_seq: start.before[row.id] })),
       })),
     );
     const items = newestFirst(
@@ -149,6 +161,7 @@ results.openapi(
 const seriesQuery = z
   .strictObject({
     test_id: z.string().max(64).optional(),
+    peer_id: peerParam,
     client_id: z.string().max(64).optional(),
     metric: z.union([z.string(), z.array(z.string())]).transform((names) => [...new Set(Array.isArray(names) ? names : [names])]),
     from: timeParam,
@@ -159,6 +172,7 @@ const seriesQuery = z
     path: ["client_id"],
     message: "give test_id or client_id",
   })
+  .refine((asked) => asked.peer_id === undefined || asked.test_id !== undefined, PEER_OF_WHAT)
   .refine((asked) => asked.metric.length <= LIMITS.seriesMetrics, {
     path: ["metric"],
     message: `at most ${LIMITS.seriesMetrics} metrics at once`,
@@ -177,7 +191,7 @@ results.openapi(
     responses: { 200: json(seriesSchema) },
   }),
   async (context) => {
-    const { test_id, client_id, metric, points, ...range } = context.req.valid("query");
+    const { test_id, peer_id, client_id, metric, points, ...range } = context.req.valid("query");
     const to = range.to ?? Date.now();
     const from = range.from ?? to - 86_400_000;
     if (from >= to) throw new ProblemError("bad_query", "The range is empty.", [{ path: "from", message: "must be before to" }]);
@@ -190,7 +204,13 @@ results.openapi(
     const resolution_s = resolution(to - from, points);
     const read = await Promise.all(
       rows.map(async (row) => {
-        const found = await clientObject(context.env, row.id).series({ test_id, metrics: metric, from, to, resolution_s });
+        const found = await clientObject(context.env, row.id).series({
+          test_id: storedId({ test_id, peer_id }),
+          metrics: metric,
+          from,
+          to,
+          resolution_s,
+        });
         return found.map((one) => ({
           client_id: row.id,
           unit: isMetricName(one.metric) ? METRICS[one.metric].unit : "",

@@ -1,40 +1,16 @@
 // What may be asked of a test, by whom, and who is told of it.
 import type { Context } from "hono";
 import type { Selector } from "#contract/api";
+import { peerDestination } from "#contract/destination";
 import { checkTest, type TestTypeName, testType } from "#contract/test-types/index";
 import type { Schedule } from "#contract/wire";
-import { clientObject } from "../env.ts";
 import type { App } from "../middleware/context.ts";
 import { invalid, notFound, ProblemError } from "../problem-error.ts";
-import { slices } from "../slices.ts";
-import { sees } from "../store/clients.ts";
+import { findClient, sees } from "../store/clients.ts";
 import type { ClientRow, TestRow } from "../store/schema.ts";
 import { clientsOf, existingClientIds, findTest, toTest } from "../store/tests.ts";
 import { rfc3339 } from "../time.ts";
 import { db } from "./define.ts";
-
-const PARALLEL = 6;
-
-/** Calls every client's object, a few at a time; one that fails does not stop the rest. */
-export async function eachClient(
-  context: Context<App>,
-  rows: Pick<ClientRow, "id">[],
-  call: (id: string) => Promise<unknown>,
-): Promise<void> {
-  for (const some of slices(rows, PARALLEL)) {
-    const outcomes = await Promise.allSettled(some.map((row) => call(row.id)));
-    for (const outcome of outcomes) {
-      if (outcome.status === "rejected")
-        console.error(JSON.stringify({ event: "push_failed", path: context.req.path, error: String(outcome.reason) }));
-    }
-  }
-}
-
-/** Tells the clients of a test, before and after a change, that their instruction is new. */
-export async function push(context: Context<App>, rows: Pick<ClientRow, "id">[]): Promise<void> {
-  const ids = [...new Set(rows.map((row) => row.id))].map((id) => ({ id }));
-  await eachClient(context, ids, (id) => clientObject(context.env, id).instruct());
-}
 
 /** Whether somebody limited to sites may see a test: it runs, or will run, at one of them, or nowhere yet. */
 export function maySee(row: TestRow, clients: ClientRow[], sites: string[]): boolean {
@@ -61,7 +37,32 @@ export async function ownTest(context: Context<App>, id: string): Promise<TestRo
   if ((await clientsOf(db(context), row)).some((client) => !sees(sites, client.site))) {
     throw new ProblemError("forbidden", "This test also runs at sites that are not yours. Ask somebody who may change those.");
   }
+  if ((await unknownPeer(context, row.destination)) === "foreign") {
+    throw new ProblemError(
+      "forbidden",
+      "This test measures a client of a site that is not yours. Ask somebody who may change it.",
+    );
+  }
   return row;
+}
+
+/** What is wrong with the client that a destination names, as far as the asker may know of it. */
+async function unknownPeer(context: Context<App>, destination: string): Promise<"unknown" | "foreign" | "retired" | undefined> {
+  const named = peerDestination(destination);
+  if (named?.kind !== "client") return undefined;
+  const row = await findClient(db(context), named.client_id);
+  if (row === undefined) return "unknown";
+  if (!sees(context.get("actor").user.sites, row.site)) return "foreign";
+  return row.status === "retired" ? "retired" : undefined;
+}
+
+/** A destination may name a client that is there and that the asker sees. */
+export async function refuseUnknownPeer(context: Context<App>, destination: string): Promise<void> {
+  const problem = await unknownPeer(context, destination);
+  if (problem === undefined) return;
+  // Whether a client of another site exists is nobody's business.
+  const message = problem === "retired" ? "names a client that was retired" : "names no client; write client: and its id";
+  throw invalid([{ path: "destination", message }]);
 }
 
 export function refuseForeignSelector(sites: string[] | null, selector: Selector | null): void {

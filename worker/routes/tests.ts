@@ -8,19 +8,21 @@ import {
   testDetailSchema,
   testSchema,
 } from "#contract/api";
+import { peerDestination } from "#contract/destination";
 import { isTestTypeName, TEST_TYPES } from "#contract/test-types/index";
-import { clientObject, fleet } from "../env.ts";
+import { clientObject } from "../env.ts";
 import { newId } from "../ids.ts";
 import { allow } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/context.ts";
 import { ProblemError } from "../problem-error.ts";
 import { record } from "../store/audit.ts";
 import { sees } from "../store/clients.ts";
-import type { ClientRow, TestRow } from "../store/schema.ts";
+import type { TestRow } from "../store/schema.ts";
 import {
   assignClients,
   bumpRevision,
   clientsOf,
+  concernedByTest,
   deleteTest,
   insertTest,
   listTests,
@@ -29,15 +31,16 @@ import {
   updateTest,
 } from "../store/tests.ts";
 import { body, by, createRoute, db, defined, idParam, json, pageQuery, router, touched, z } from "./define.ts";
+import { eachClient, push } from "./push.ts";
+import { clientsWithLatest } from "./test-detail.ts";
 import {
   checked,
-  eachClient,
   knownTest,
   maySee,
   ownTest,
-  push,
   refuseForeignSelector,
   refuseUnknownClients,
+  refuseUnknownPeer,
   shownTest,
   started,
 } from "./test-rules.ts";
@@ -86,6 +89,7 @@ tests.openapi(
     const { client_ids, packet_size, params, ...input } = context.req.valid("json");
     const interval_s = input.interval_s ?? TEST_TYPES[input.type].default_interval_s;
     const full = checked(input.type, input.destination, packet_size, params, interval_s);
+    await refuseUnknownPeer(context, input.destination);
     await refuseUnknownClients(context, client_ids);
     refuseForeignSelector(context.get("actor").user.sites, input.selector);
     const store = db(context);
@@ -108,7 +112,7 @@ tests.openapi(
       },
       now,
     );
-    await push(context, await clientsOf(store, row));
+    await push(context, await concernedByTest(store, row));
     return context.json(toTest(row, client_ids), 201);
   },
 );
@@ -123,37 +127,11 @@ tests.openapi(
   }),
   async (context) => {
     const row = await knownTest(context, context.req.valid("param").id);
-    const store = db(context);
-    const { sites } = context.get("actor").user;
-    const rows = (await clientsOf(store, row)).filter((client) => sees(sites, client.site));
-    const [lines, named] = await Promise.all([
-      fleet(context.env).lines(rows.map((client) => client.id)),
-      namedClients(store, [row.id]),
-    ]);
-    const status = new Map(lines.map((line) => [line.id, line.status]));
-    const latest = await latestOf(context, rows, row.id);
-    const shown = rows.map(({ id, name, site, status: stored }) => ({
-      id,
-      name,
-      site,
-      status: status.get(id) ?? stored,
-      latest: latest.get(id) ?? null,
-    }));
-    return context.json({ ...(await shownTest(context, row, named.get(row.id) ?? [])), clients: shown }, 200);
+    const named = await namedClients(db(context), [row.id]);
+    const clients = await clientsWithLatest(context, row);
+    return context.json({ ...(await shownTest(context, row, named.get(row.id) ?? [])), clients }, 200);
   },
 );
-
-/** The newest result of a test from each of its first clients; a page shows no more at once. */
-async function latestOf(context: Context<App>, rows: ClientRow[], testId: string) {
-  const newest = await Promise.allSettled(
-    rows
-      .slice(0, 50)
-      .map(async (row) => (await clientObject(context.env, row.id).state()).latest.find((result) => result.test_id === testId)),
-  );
-  return new Map(
-    rows.slice(0, 50).map((row, index) => [row.id, newest[index]?.status === "fulfilled" ? newest[index].value : undefined]),
-  );
-}
 
 tests.openapi(
   createRoute({
@@ -185,11 +163,12 @@ async function applyChange(context: Context<App>, before: TestRow, change: z.out
     params ?? old,
     change.interval_s ?? before.interval_s,
   );
+  if (change.destination !== undefined) await refuseUnknownPeer(context, change.destination);
   if (client_ids !== undefined) await refuseUnknownClients(context, client_ids);
   if (rest.selector !== undefined) refuseForeignSelector(context.get("actor").user.sites, rest.selector);
   const store = db(context);
   const now = Date.now();
-  const told = await clientsOf(store, before);
+  const told = await concernedByTest(store, before);
   if (rest.schedule !== undefined) rest.schedule = started(rest.schedule, now);
   const row = (await updateTest(store, before.id, { ...defined(rest), params: full }, now)) ?? before;
   if (client_ids !== undefined) await assignClients(store, row.id, [...new Set(client_ids)]);
@@ -199,7 +178,7 @@ async function applyChange(context: Context<App>, before: TestRow, change: z.out
     { ...by(context), action: "test.change", target: row.id, detail: { before: touched(before, change), after: change } },
     now,
   );
-  await push(context, [...told, ...(await clientsOf(store, row))]);
+  await push(context, [...told, ...(await concernedByTest(store, row))]);
   return row;
 }
 
@@ -231,7 +210,7 @@ tests.openapi(
   async (context) => {
     const row = await ownTest(context, context.req.valid("param").id);
     const store = db(context);
-    const told = await clientsOf(store, row);
+    const told = await concernedByTest(store, row);
     const now = Date.now();
     await deleteTest(store, row.id);
     await bumpRevision(store, now);
@@ -276,12 +255,17 @@ tests.openapi(
   }),
   async (context) => {
     const row = await knownTest(context, context.req.valid("param").id);
+    if (!row.enabled && peerDestination(row.destination) !== undefined) {
+      const why = "This test is paused, and clients answer each other only while it is not. Resume it first.";
+      throw new ProblemError("conflict", why);
+    }
     const run_id = newId();
     const rows = (await clientsOf(db(context), row)).filter((client) => sees(context.get("actor").user.sites, client.site));
+    const ids = rows.map(({ id }) => id);
     // A paused test is in nobody's instruction: what to run goes along.
     const { type, destination, params } = row;
     const job = row.enabled ? {} : { job: { type, destination, params } };
-    await eachClient(context, rows, (id) => clientObject(context.env, id).run({ run_id, test_id: row.id, ...job }));
+    await eachClient(context, ids, (id) => clientObject(context.env, id).run({ run_id, test_id: row.id, ...job }));
     return context.json({ run_id }, 202);
   },
 );

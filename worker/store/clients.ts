@@ -3,7 +3,7 @@ import type { Client, ClientStatus } from "#contract/api";
 import type { Capabilities, Platform, Tags } from "#contract/wire";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
 import { type Database, page } from "./database.ts";
-import { type ClientRow, client, type EdgeView, testClient } from "./schema.ts";
+import { type ClientRow, client, type EdgeView, reflector, testClient } from "./schema.ts";
 
 /** Sites a reader is limited to; null sees all. */
 export type Sites = string[] | null;
@@ -98,7 +98,11 @@ export async function updateStatus(
 }
 
 export async function deleteClient(db: Database, id: string): Promise<void> {
-  await db.batch([db.delete(testClient).where(eq(testClient.client_id, id)), db.delete(client).where(eq(client.id, id))]);
+  await db.batch([
+    db.delete(testClient).where(eq(testClient.client_id, id)),
+    db.delete(reflector).where(eq(reflector.client_id, id)),
+    db.delete(client).where(eq(client.id, id)),
+  ]);
 }
 
 /** What only the client's object knows at the moment. */

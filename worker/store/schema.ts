@@ -1,6 +1,7 @@
 // D1 as drizzle sees it. migrations/ is the truth; this mirrors it. Times are epoch milliseconds.
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { ClientStatus, Role, Selector } from "#contract/api";
+import type { EventKind, Evidence, Verdict } from "#contract/events";
 import type { Capabilities, Platform, Schedule, Tags } from "#contract/wire";
 
 export interface EdgeView {
@@ -48,6 +49,15 @@ export type TestRow = typeof test.$inferSelect;
 export const testClient = sqliteTable("test_client", { test_id: text().notNull(), client_id: text().notNull() }, (table) => [
   primaryKey({ columns: [table.test_id, table.client_id] }),
 ]);
+
+/** Where a client answers the others: IP literals, the best one first, and the port of its reflector where it has one. */
+export const reflector = sqliteTable("reflector", {
+  client_id: text().primaryKey(),
+  addresses: text({ mode: "json" }).$type<string[]>().notNull(),
+  port: integer(),
+  at: integer().notNull(),
+});
+export type ReflectorRow = typeof reflector.$inferSelect;
 
 export const user = sqliteTable("user", {
   id: text().primaryKey(),
@@ -102,3 +112,18 @@ export const auditLog = sqliteTable("audit_log", {
   detail: text({ mode: "json" }).$type<Record<string, unknown>>().notNull(),
   ip: text(),
 });
+
+export const event = sqliteTable("event", {
+  id: text().primaryKey(),
+  client_id: text().notNull(),
+  test_id: text().notNull(),
+  peer_id: text(),
+  kind: text().$type<EventKind>().notNull(),
+  opened_at: integer().notNull(),
+  completed_at: integer(),
+  closed_at: integer(),
+  verdict: text().$type<Verdict>(),
+  summary: text().notNull(),
+  evidence: text({ mode: "json" }).$type<Evidence>().notNull(),
+});
+export type EventRow = typeof event.$inferSelect;

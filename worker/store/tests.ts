@@ -1,10 +1,9 @@
 import { asc, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Selector, Test } from "#contract/api";
-import type { InstructedTest, Instruction } from "#contract/wire";
+import { peerDestination } from "#contract/destination";
 import { slices } from "../slices.ts";
 import { rfc3339 } from "../time.ts";
 import { allClients, type Sites, sees } from "./clients.ts";
-import type { Settings } from "./config.ts";
 import { type Database, page } from "./database.ts";
 import { type ClientRow, client, systemConfig, type TestRow, test, testClient } from "./schema.ts";
 
@@ -48,6 +47,13 @@ export async function clientsOf(db: Database, row: TestRow): Promise<ClientRow[]
   const [everyone, named] = await Promise.all([allClients(db), namedClients(db, [row.id])]);
   const ids = new Set(named.get(row.id));
   return everyone.filter((one) => ids.has(one.id) || selects(row.selector, one));
+}
+
+/** Ids of the clients that a change of a test concerns: those that run it, and one that it is aimed at. */
+export async function concernedByTest(db: Database, row: TestRow): Promise<string[]> {
+  const runners = (await clientsOf(db, row)).map(({ id }) => id);
+  const named = peerDestination(row.destination);
+  return named?.kind === "client" ? [...runners, named.client_id] : runners;
 }
 
 /** Every test of a client, enabled or not. */
@@ -126,34 +132,6 @@ export async function bumpRevision(db: Database, now: number): Promise<number> {
 export async function currentRevision(db: Database): Promise<number> {
   const row = await db.select().from(systemConfig).where(eq(systemConfig.key, REVISION_KEY)).get();
   return row === undefined ? 0 : Number(row.value);
-}
-
-/** Seconds into the interval at which a client runs a test: the same each time, different from client to client. */
-export function startOffset(clientId: string, testId: string, intervalS: number): number {
-  let hash = 0x811c9dc5;
-  for (const char of `${clientId}/${testId}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
-  return Math.round(((hash / 2 ** 32) * intervalS + Number.EPSILON) * 1000) / 1000;
-}
-
-export function toInstructed(row: TestRow, clientId: string): InstructedTest {
-  return {
-    test_id: row.id,
-    type: row.type,
-    destination: row.destination,
-    params: row.params,
-    interval_s: row.interval_s,
-    offset_s: startOffset(clientId, row.id, row.interval_s),
-    schedule: row.schedule,
-  };
-}
-
-/** What a client must run, or undefined when there is no such client. */
-export async function instructionFor(db: Database, row: ClientRow, { upload_s }: Settings): Promise<Instruction> {
-  // The revision is read first: tests may then be newer than it says, never older, and the next push sets that right.
-  const revision = await currentRevision(db);
-  const tests = await testsOf(db, row);
-  const active = row.status === "retired" ? [] : tests.filter((one) => one.enabled);
-  return { revision, tests: active.map((one) => toInstructed(one, row.id)), upload_s };
 }
 
 export function toTest(row: TestRow, clientIds: string[]): Test {

@@ -15,20 +15,31 @@ export interface DirectionTruth {
   lost: number;
 }
 
-/** What was lost each way of the first `count` packets of one run; later ones only settle where the last of those were lost. */
-export function udpTruth(trace: readonly Packet[], family: Family, count: number): { up: DirectionTruth; down: DirectionTruth } {
+/**
+ * What was lost each way of the `count` packets of one run's stream. The `opening` packets before it and those after it only
+ * settle which way the first and the last ones were lost.
+ */
+export function udpTruth(
+  trace: readonly Packet[],
+  family: Family,
+  { count, opening }: { count: number; opening: number },
+): { up: DirectionTruth; down: DirectionTruth } {
   const on = (direction: Packet["direction"]) =>
     trace
       .filter((p) => p.protocol === "udp" && p.family === family && p.link === LOSSY && p.direction === direction)
       .filter((p) => (direction === "up" ? p.b : p.a) === PORT)
       .sort((a, b) => a.in_us - b.in_us);
-  const up = on("up").slice(0, count);
-  const lostUp = up.filter((packet) => packet.fate !== "o").length;
+  const lostOf = (packets: readonly Packet[]) => packets.filter((packet) => packet.fate !== "o").length;
+  const all = on("up");
+  const before = all.slice(0, opening);
+  const up = all.slice(opening, opening + count);
+  const lostUp = lostOf(up);
   // Nothing overtakes on the way, so the replies come in the order of the packets that arrived.
-  const down = on("down").slice(0, up.length - lostUp);
+  const first = before.length - lostOf(before);
+  const down = on("down").slice(first, first + up.length - lostUp);
   return {
     up: { sent: up.length, lost: lostUp },
-    down: { sent: down.length, lost: down.filter((packet) => packet.fate !== "o").length },
+    down: { sent: down.length, lost: lostOf(down) },
   };
 }
 
@@ -39,10 +50,16 @@ export async function udpRun(lab: Lab, family: Family, options: Options): Promis
   return probe(lab, "udp", TARGET[family], { port: PORT, ...options });
 }
 
+/** Packets a run sent before its stream, as it tells. */
+function openingOf({ detail }: Result): number {
+  const { extra } = detail as { extra?: { opening?: { sent?: number } } };
+  return extra?.opening?.sent ?? 0;
+}
+
 export async function lossRows(lab: Lab, setting: string, family: Family, options: Options = {}): Promise<Row[]> {
   const count = 500;
   const result = await udpRun(lab, family, { count, ...options });
-  const truth = udpTruth(await lab.trace(), family, count);
+  const truth = udpTruth(await lab.trace(), family, { count, opening: openingOf(result) });
   const sheet = new Sheet({ bar: "2", setting, family });
   sheet.equal("sent", truth.up.sent, number(result, "udp_sent"));
   sheet.equal("received", truth.down.sent - truth.down.lost, number(result, "udp_received"));

@@ -8,11 +8,14 @@ import { dns } from "./dns.ts";
 import { http } from "./http.ts";
 import { mtu } from "./mtu.ts";
 import { ping } from "./ping.ts";
+import { qos } from "./qos.ts";
 import { tcp } from "./tcp.ts";
 import { tls } from "./tls.ts";
 import { traceroute } from "./traceroute.ts";
+import { udp } from "./udp.ts";
+import { voip } from "./voip.ts";
 
-export const TEST_TYPES = { ping, traceroute, tcp, tls, dns, http, mtu } as const;
+export const TEST_TYPES = { ping, traceroute, tcp, tls, dns, http, mtu, udp, voip, qos } as const;
 
 export type TestTypeName = keyof typeof TEST_TYPES;
 export const TEST_TYPE_NAMES = Object.keys(TEST_TYPES) as [TestTypeName, ...TestTypeName[]];

@@ -1,0 +1,107 @@
+// From bytes over time to a rate: slices of 250 ms, and when they agree. Pure.
+import { mean, percentile } from "../statistics.ts";
+
+/** A slice of a phase, milliseconds. */
+export const SLICE_MS = 250;
+/** So many slices in a row have to agree for the rate to be steady, within this share of their mean. */
+export const STEADY_SLICES = 4;
+const STEADY_SPREAD = 0.03;
+/** A phase that its budget ended early is told when its last slices agree this well. */
+const SHORT_SLICES = 3;
+const SHORT_SPREAD = 0.1;
+
+/** How many bytes of one connection had arrived at which moment: a line through points, never falling. */
+export class Curve {
+  readonly #points: { at: number; bytes: number }[] = [];
+
+  /** Adds the newest point; false when it goes back in time or in bytes, and then it is not taken. */
+  add(at: number, bytes: number): boolean {
+    const last = this.#points.at(-1);
+    if (last !== undefined && (at < last.at || bytes < last.bytes)) return false;
+    if (last?.at === at) last.bytes = bytes;
+    else this.#points.push({ at, bytes });
+    return true;
+  }
+
+  get length(): number {
+    return this.#points.length;
+  }
+
+  /** Moment of the first and of the newest point; undefined while there is none. */
+  get first(): number | undefined {
+    return this.#points[0]?.at;
+  }
+
+  get last(): number | undefined {
+    return this.#points.at(-1)?.at;
+  }
+
+  /** Bytes of the newest point. */
+  get bytes(): number {
+    return this.#points.at(-1)?.bytes ?? 0;
+  }
+
+  /** Bytes at a moment, on the straight line between its neighbours; before the first point none, after the last no more. */
+  valueAt(at: number): number {
+    let before = this.#points[0];
+    if (before === undefined || at < before.at) return 0;
+    for (const point of this.#points) {
+      if (point.at > at) return before.bytes + ((point.bytes - before.bytes) * (at - before.at)) / (point.at - before.at);
+      before = point;
+    }
+    return before.bytes;
+  }
+}
+
+/** Rates of the whole slices between two moments over all curves together, Mbit/s. */
+export function slicesOf(curves: readonly Curve[], from: number, to: number): number[] {
+  const totalAt = (at: number) => curves.reduce((sum, curve) => sum + curve.valueAt(at), 0);
+  const slices: number[] = [];
+  let before = totalAt(from);
+  // A timer may be some microseconds early.
+  for (let end = from + SLICE_MS; end <= to + 1; end += SLICE_MS) {
+    const now = totalAt(end);
+    slices.push(((now - before) * 8) / SLICE_MS / 1000);
+    before = now;
+  }
+  return slices;
+}
+
+function agree(slices: readonly number[], spread: number): boolean {
+  const middle = mean(slices);
+  if (middle === undefined || middle <= 0) return false;
+  return Math.max(...slices) - Math.min(...slices) <= spread * middle;
+}
+
+/** Whether the last slices agree, all of them from `warm` on. */
+export const isSteady = (slices: readonly number[], warm: number): boolean =>
+  slices.length - warm >= STEADY_SLICES && agree(slices.slice(-STEADY_SLICES), STEADY_SPREAD);
+
+/**
+ * The slices a rate is told from: those after the warm-up, four at least. Where the byte budget ended the phase before,
+ * the last ones if three or more agree; else none, since a ramp is no rate.
+ */
+export function countedSlices(slices: readonly number[], warm: number, cutShort: boolean): readonly number[] {
+  const after = slices.slice(warm);
+  if (after.length >= STEADY_SLICES) return after;
+  if (!cutShort) return after.length >= SHORT_SLICES ? after : [];
+  let counted: readonly number[] = [];
+  for (let n = SHORT_SLICES; n < slices.length; n++) {
+    const last = slices.slice(-n);
+    if (!agree(last, SHORT_SPREAD)) break;
+    counted = last;
+  }
+  return counted;
+}
+
+/** p50 of slices: the lower of two middle ones, so that what a stall held back and then delivered at once never counts double. */
+export function rateOf(slices: readonly number[]): number | undefined {
+  const rate = percentile(slices, 50);
+  return rate === undefined || rate <= 0 ? undefined : rate;
+}
+
+/** From the start to the end of the first slice that reaches 90 % of the rate, ms. */
+export function rampOf(slices: readonly number[], rate: number): number | undefined {
+  const index = slices.findIndex((slice) => slice >= 0.9 * rate);
+  return index < 0 ? undefined : (index + 1) * SLICE_MS;
+}

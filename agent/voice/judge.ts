@@ -1,0 +1,64 @@
+// A call of two streams, each judged for the ears at its end. Pure.
+import { jitterRfc3550 } from "../statistics.ts";
+import { codecDelay, heedsBursts, type VoiceCodec } from "./codecs.ts";
+import { mosOf, ratingOf } from "./e-model.ts";
+import { type Playout, type PlayoutBuffer, playOut, type StreamPacket } from "./playout.ts";
+
+/** One direction as its listener hears it. */
+export interface Hearing {
+  readonly playout: Playout;
+  /** RFC 3550 section 6.4.1, ms; undefined with fewer than two packets. */
+  readonly jitter_ms: number | undefined;
+  /** Mouth to ear, ms: half the fastest round trip, the buffer, the codec. */
+  readonly delay_ms: number;
+  readonly rating: number;
+  readonly mos: number;
+}
+
+export interface Call {
+  readonly up: Hearing;
+  readonly down: Hearing;
+  /** The one with the lower rating. */
+  readonly worse: "up" | "down";
+  /** Half the fastest round trip, ms. */
+  readonly half_round_trip_ms: number;
+}
+
+/** Bursts the model was tried with: any where less than 2 % is missing, else up to BurstR 2 (ITU-T G.107 Annex A). */
+const TRIED = { loss_pct: 2, burst_ratio: 2 } as const;
+
+/** Whether the losses come in longer bursts than those the model was tried with, so that its figure is an extrapolation. */
+export const beyondModel = ({ playout }: Hearing): boolean =>
+  playout.effective_loss_pct >= TRIED.loss_pct && (playout.burst_ratio ?? 1) > TRIED.burst_ratio;
+
+const jitterOf = (stream: readonly StreamPacket[]): number | undefined =>
+  jitterRfc3550(stream.flatMap(({ transit_ms }) => (typeof transit_ms === "number" ? [transit_ms] : [])));
+
+/** The buffer asked for; one of at least a packet's length that adapts itself where none was. */
+export const bufferOf = (fixed_ms: number | undefined, codec: VoiceCodec): PlayoutBuffer =>
+  fixed_ms === undefined ? { kind: "adaptive", least_ms: codec.packet_ms } : { kind: "fixed", ms: fixed_ms };
+
+/**
+ * Judges both directions; undefined where no packet is known to have arrived in one of them. What a path delays one way is not
+ * measurable without common clocks: half the round trip stands for either way. Queueing above the fastest round trip is not
+ * added, for the buffer holds it: a packet that queued longer waits there the less.
+ */
+export function judgeCall(
+  up: readonly StreamPacket[],
+  down: readonly StreamPacket[],
+  codec: VoiceCodec,
+  buffer: PlayoutBuffer,
+): Call | undefined {
+  const [playedUp, playedDown] = [playOut(up, buffer), playOut(down, buffer)];
+  if (playedUp === undefined || playedDown === undefined) return undefined;
+  // The clocks' offset is in both with opposite signs.
+  const half_round_trip_ms = Math.max(0, (playedUp.fastest_ms + playedDown.fastest_ms) / 2);
+  const hear = (playout: Playout, stream: readonly StreamPacket[]): Hearing => {
+    const delay_ms = half_round_trip_ms + playout.buffer_ms + codecDelay(codec);
+    const burst_ratio = heedsBursts(codec) ? (playout.burst_ratio ?? 1) : 1;
+    const rating = ratingOf({ delay_ms, loss_pct: playout.effective_loss_pct, burst_ratio, ie: codec.ie, bpl: codec.bpl });
+    return { playout, jitter_ms: jitterOf(stream), delay_ms, rating, mos: mosOf(rating) };
+  };
+  const call = { up: hear(playedUp, up), down: hear(playedDown, down), half_round_trip_ms };
+  return { ...call, worse: call.up.rating < call.down.rating ? "up" : "down" };
+}
