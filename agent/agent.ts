@@ -119,10 +119,10 @@ export class Agent {
   }
 
   #onLine(what: "registered" | "connected" | "acked"): void {
-    if (what === "connected") this.#reflector.connected();
+    if (what === "connected") void this.#reflector.connected();
     if (what !== "registered") return;
     this.#peers.forget();
-    this.#reflector.renamed();
+    void this.#reflector.renamed();
   }
 
   #apply(instruction: Instruction): void {
@@ -132,7 +132,7 @@ export class Agent {
     this.#instruction = instruction;
     this.#cadence.uploadS = instruction.upload_s;
     this.#peers.follow(instruction.tests);
-    this.#reflector.follow(instruction);
+    void this.#reflector.follow(instruction);
     this.#scheduler.apply(instruction.tests);
     if (known !== undefined && known.upload_s !== instruction.upload_s) this.#link?.uploader.retime();
     const ids = new Set(instruction.tests.map((test) => test.test_id));

@@ -40,13 +40,13 @@ const OWN_FAULTS: readonly string[] = [
 type Found = Extract<PeerReply, { addresses: string[] }>;
 
 interface Entry {
-  /** When a test named the client that had not named it before. */
+  /** When a test named the client that had not named it before, by the monotonic clock. */
   since: number;
   reply: PeerReply | undefined;
-  /** When the reply came. */
+  /** When the reply came, and when its key ends, epoch ms by this host's clock. */
   learned: number;
-  /** End of the key, by this host's clock. */
   until: number;
+  /** By the monotonic clock. */
   askedAt: number;
   /** Failures since the last success. */
   failures: number;
@@ -91,7 +91,7 @@ export class PeerBook implements PeerDirectory {
     const named = new Set(naming.map(({ id }) => id));
     for (const id of this.#entries.keys()) if (!named.has(id)) this.#entries.delete(id);
     // The other client may learn only now that it is measured, and may have to open its reflector first.
-    for (const { test_id, id } of naming) if (!this.#tests.has(test_id)) this.#entry(id).since = Date.now();
+    for (const { test_id, id } of naming) if (!this.#tests.has(test_id)) this.#entry(id).since = performance.now();
     this.#tests = new Set(naming.map(({ test_id }) => test_id));
   }
 
@@ -105,9 +105,10 @@ export class PeerBook implements PeerDirectory {
       const entry = this.#entry(clientId);
       const before = this.#judge(entry, wish);
       await this.#refresh(clientId, entry, "problem" in before, signal);
-      const verdict = this.#judge(this.#entry(clientId), wish);
-      const hopeless = entry.reply !== undefined && "problem" in entry.reply && entry.reply.problem !== "no_address";
-      if (!("problem" in verdict) || hopeless || signal.aborted || Date.now() > entry.since + PATIENCE_MS) return verdict;
+      const now = this.#entry(clientId);
+      const verdict = this.#judge(now, wish);
+      const settled = !("problem" in verdict) || !maySettle(now, wish) || performance.now() > now.since + PATIENCE_MS;
+      if (settled || signal.aborted) return verdict;
       // The only way a pause fails is its signal, which the loop looks at.
       await pause(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
@@ -136,7 +137,7 @@ export class PeerBook implements PeerDirectory {
 
   /** Asks the server where that is due. What is known and only old is used meanwhile. */
   async #refresh(id: string, entry: Entry, lacking: boolean, signal: AbortSignal): Promise<void> {
-    if (!isDue(entry, lacking, Date.now())) return;
+    if (!isDue(entry, lacking)) return;
     const asked = this.#ask(id);
     if (lacking) await waitFor(asked, signal);
     else if (entry.doubted) await waitFor(Promise.race([asked, pause(SECOND_OPINION_MS, undefined, { ref: false })]), signal);
@@ -154,8 +155,8 @@ export class PeerBook implements PeerDirectory {
 
   async #askAll(): Promise<void> {
     await pause(GATHER_MS);
-    const now = Date.now();
-    for (const [id, entry] of this.#entries) if (isDue(entry, isLacking(entry, now), now)) this.#wanted.add(id);
+    const now = performance.now();
+    for (const [id, entry] of this.#entries) if (isDue(entry, isLacking(entry))) this.#wanted.add(id);
     const ids = [...this.#wanted].slice(0, LIMITS.peersAtOnce);
     for (const id of ids) this.#wanted.delete(id);
     for (const id of ids) this.#entry(id).askedAt = now;
@@ -165,7 +166,7 @@ export class PeerBook implements PeerDirectory {
       this.#away = undefined;
       this.#learn(answer.value);
     } else {
-      this.#away = { at: Date.now(), why: "refused" in answer ? answer.refused.detail : answer.unreachable };
+      this.#away = { at: performance.now(), why: "refused" in answer ? answer.refused.detail : answer.unreachable };
     }
   }
 
@@ -190,7 +191,7 @@ export class PeerBook implements PeerDirectory {
   #judge(entry: Entry, wish: PeerWish): Peer | { problem: ResultError } {
     const { reply } = entry;
     if (reply !== undefined && !("addresses" in reply)) return refused(reply.problem);
-    if (reply === undefined || isLacking(entry, Date.now())) return problem("agent", this.#unasked());
+    if (reply === undefined || isLacking(entry)) return problem("agent", this.#unasked());
     if (wish.reflector && reply.port === null) {
       const why = "its agent is stopped, or its owner does not allow one (--no-reflector, consent file)";
       return problem("target", `${reply.name} has no reflector open: ${why}; allow it there, or take the client out of the test`);
@@ -224,11 +225,11 @@ export class PeerBook implements PeerDirectory {
 const isLoopback = (address: string): boolean => address === "::1" || address.startsWith("127.");
 
 const fresh = (): Entry => ({
-  since: Date.now(),
+  since: performance.now(),
   reply: undefined,
   learned: 0,
   until: 0,
-  askedAt: 0,
+  askedAt: Number.NEGATIVE_INFINITY,
   failures: 0,
   doubted: false,
   confirmed: 0,
@@ -246,15 +247,22 @@ const whereabouts = (reply: PeerReply): string =>
   JSON.stringify("addresses" in reply ? [reply.addresses, reply.port] : reply.problem);
 
 /** Whether nothing in force is known. */
-const isLacking = ({ reply, until }: Entry, now: number): boolean =>
-  reply === undefined || !("addresses" in reply) || now >= until;
+const isLacking = ({ reply, until }: Entry): boolean => reply === undefined || !("addresses" in reply) || Date.now() >= until;
+
+/** Whether a problem may be gone in a moment: the other client may be about to say where it is, or to open its reflector. */
+function maySettle(entry: Entry, wish: PeerWish): boolean {
+  const { reply } = entry;
+  if (reply !== undefined && "problem" in reply) return reply.problem === "no_address";
+  return isLacking(entry) || (wish.reflector && reply?.port === null);
+}
 
 /** Whether the server has to be asked about a client. */
-function isDue(entry: Entry, lacking: boolean, now: number): boolean {
+function isDue(entry: Entry, lacking: boolean): boolean {
+  const now = performance.now();
   const waited = now - entry.askedAt;
   if (lacking) return waited >= (now < entry.since + PATIENCE_MS ? RETRY_MS : DOUBT_MS);
   if (entry.doubted) return waited >= Math.min(DOUBT_MOST_MS, DOUBT_MS * 2 ** Math.min(entry.confirmed, 10));
-  return now >= entry.learned + (entry.until - entry.learned) / 2 && waited >= DOUBT_MS;
+  return Date.now() >= entry.learned + (entry.until - entry.learned) / 2 && waited >= DOUBT_MS;
 }
 
 /** What the server's no means. */

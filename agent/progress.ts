@@ -1,5 +1,4 @@
 // How far a run is, for whoever watches: not more often than somebody can look.
-import { performance } from "node:perf_hooks";
 import type { ProgressFrame } from "./link.ts";
 
 const EVERY_MS = 250;

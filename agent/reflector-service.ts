@@ -58,24 +58,24 @@ export class ReflectorService {
     return this.#reflector?.address?.port;
   }
 
-  /** Follows a new instruction. */
-  follow({ aimed_at, reflector }: Wish): void {
+  /** Follows a new instruction. Resolves when that is done, or could not be done for now; never rejects. */
+  follow({ aimed_at, reflector }: Wish): Promise<void> {
     this.#wish = { aimed_at, reflector };
-    this.#soon(0);
+    return this.#look();
   }
 
-  /** The line to the server is up again, perhaps by another network. */
-  connected(): void {
+  /** The line to the server is up again, perhaps by another network. Resolves as follow() does. */
+  connected(): Promise<void> {
     if (this.#told !== undefined && Date.now() - this.#told.at > FRESH_MS) this.#told = undefined;
     this.#failures = 0;
-    this.#soon(0);
+    return this.#look();
   }
 
-  /** This agent is another client now, whose secrets are others. */
-  renamed(): void {
+  /** This agent is another client now, whose secrets are others. Resolves as follow() does. */
+  renamed(): Promise<void> {
     this.#told = undefined;
     this.#secrets = [];
-    this.#soon(0);
+    return this.#look();
   }
 
   async stop(): Promise<void> {
@@ -86,14 +86,19 @@ export class ReflectorService {
     await this.#close();
   }
 
-  #soon(ms: number): void {
-    if (this.#stopped) return;
+  /** One look after the other, so that an older wish never undoes a newer one. */
+  #look(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#queue = this.#queue
-        .then(() => this.#settle())
-        .catch((error: unknown) => this.#parts.log.warn({ error: String(error) }, "looking after the reflector broke"));
-    }, ms);
+    this.#queue = this.#queue
+      .then(() => this.#settle())
+      .catch((error: unknown) => this.#parts.log.warn({ error: String(error) }, "looking after the reflector broke"));
+    return this.#queue;
+  }
+
+  #lookAfter(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => this.#look(), ms);
     this.#timer.unref();
   }
 
@@ -105,8 +110,7 @@ export class ReflectorService {
     else await this.#close();
     if (this.#wish.aimed_at !== true && this.#wish.reflector !== true) return;
     const registered = await this.#register();
-    if (this.#stopped) return;
-    this.#soon(registered ? LOOK_MS : backoffMs(this.#failures, false));
+    this.#lookAfter(registered ? LOOK_MS : backoffMs(this.#failures, false));
   }
 
   async #open(): Promise<void> {

@@ -41,6 +41,13 @@ const KNOWN: readonly KnownTool[] = [
     platforms: ["linux"],
   },
   {
+    name: "tcpdump",
+    serves: "traffic classes (DSCP) and ECN along a path",
+    versionArgs: ["--version"],
+    version: /tcpdump version (\d[\w.]*)/,
+    platforms: ["linux"],
+  },
+  {
     name: "ss",
     serves: "the kernel's view of TCP connections",
     versionArgs: ["-V"],

@@ -1,6 +1,7 @@
 // What went wrong with a bandwidth run, whose fault it is, and what to do. Pure.
-import { connectFailure, type Failure, type Peer, STOPPED, showEndpoint } from "../probes/endpoint.ts";
+
 import { printable } from "../printable.ts";
+import { connectFailure, type Failure, type Peer, STOPPED, showEndpoint } from "../probes/endpoint.ts";
 import type { ResponseHead } from "./response-reader.ts";
 import type { WireTrouble } from "./wire.ts";
 
@@ -45,7 +46,11 @@ export function statusFailure({ status, headers }: ResponseHead, method: string,
   }
   if (status >= 300 && status < 400) {
     const to = printable(headers.get("location") ?? "").slice(0, 200);
-    return target("http_status", `${where} redirects (${status}) to ${to}, which is not followed; name that URL`, "not_applicable");
+    return target(
+      "http_status",
+      `${where} redirects (${status}) to ${to}, which is not followed; name that URL`,
+      "not_applicable",
+    );
   }
   if (status === 401 || status === 403) {
     const message = `${where} answers ${status}: it wants a key or a token that this run has not; a reflector's is given by --key`;

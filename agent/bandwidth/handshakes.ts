@@ -115,7 +115,8 @@ export class Handshakes {
   #launch(): void {
     const at = performance.now();
     const { socket, outcome } = dial(this.#peer, this.#order.timeout_ms, this.#signal);
-    const done = outcome.then((dialled) => {
+    const done: Promise<void> = outcome.then((dialled) => {
+      this.#pending.delete(done);
       this.localAddress ??= socket.localAddress;
       if (dialled.kind === "connected") {
         this.#waiting.push({ socket, at, ms: dialled.ms });
@@ -129,7 +130,6 @@ export class Handshakes {
       this.results.push({ at, rtt_ms: null, by: "loop" });
     });
     this.#pending.add(done);
-    done.finally(() => this.#pending.delete(done));
   }
 
   #keep({ socket, at, ms }: Waiting, kernel: number | undefined): void {

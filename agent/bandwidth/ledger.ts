@@ -28,7 +28,7 @@ const usedIn = ({ months, open }: Book, which: string): number =>
 /** The book without what is too old to matter. */
 function pruned(book: Book, current: string): Book {
   const kept = Object.keys({ ...book.months, [current]: 0 })
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
     .slice(-MONTHS_KEPT);
   const keeps = (which: string) => which === current || kept.includes(which);
   return {

@@ -6,16 +6,18 @@ import { median } from "../statistics.ts";
 import type { Share } from "./allowance.ts";
 import { silentFailure } from "./failures.ts";
 import { HANDSHAKE_BYTES, type Handshake, Handshakes } from "./handshakes.ts";
-import { countedSlices, Curve, isSteady, rampOf, rateOf, SLICE_MS, slicesOf } from "./slices.ts";
+import { Curve, countedSlices, isSteady, rampOf, rateOf, SLICE_MS, slicesOf } from "./slices.ts";
 import { type Load, Stream } from "./stream.ts";
 import type { SpeedTarget } from "./target.ts";
 import { type CountSource, uploadCurves } from "./upload-curves.ts";
-import { WEB_PROBE_BYTES, type WebProbe, WebProbes } from "./web-probes.ts";
+import { WEB_EVERY_MS, WEB_PROBE_BYTES, type WebProbe, WebProbes } from "./web-probes.ts";
 import type { WirePeer } from "./wire.ts";
 
 /** Loaded round trips that a 95th percentile needs, and how often they are taken. */
 const LOADED_LEAST = 20;
 const LOADED_EVERY_MS = 100;
+/** Of a phase's bytes, at most this share goes to the probes of its latency. */
+const PROBE_SHARE = 0.1;
 /** A tick this late had the process held up: what had waited in the kernel is not that slice's alone. */
 const LATE_MS = 20;
 /** The kernel is asked once in so many ticks where only round trips are wanted of it. */
@@ -74,6 +76,7 @@ export class Phase {
   readonly #handshakes: Handshakes;
   readonly #web: WebProbes;
   readonly #retrans = new Map<unknown, number>();
+  #forProbes: number;
   #moved = 0;
   #began: number | undefined;
   #ended: PhaseEnd | undefined;
@@ -82,7 +85,7 @@ export class Phase {
   #ticks = 0;
   #reading: Promise<void> | undefined;
   #cc: string | undefined;
-  #end: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(order: PhaseOrder) {
     this.#order = order;
@@ -96,79 +99,64 @@ export class Phase {
     };
     this.#streams = Array.from({ length: order.streams }, () => new Stream(load));
     const { peer, share, target, timeout_ms, duration_ms, signal } = order;
-    const allow = (bytes: number) => () => share.take(bytes) === bytes;
-    const most = Math.ceil((duration_ms + timeout_ms) / LOADED_EVERY_MS);
+    const cost = WEB_PROBE_BYTES[peer.tls === undefined ? "plain" : "tls"];
+    const most = Math.ceil(duration_ms / LOADED_EVERY_MS);
+    const web = Math.ceil(duration_ms / WEB_EVERY_MS);
+    // Set aside, or the load would take all there is.
+    this.#forProbes = order.latency ? share.take(Math.min(most * HANDSHAKE_BYTES + web * cost, PROBE_SHARE * share.total)) : 0;
+    const allow = (bytes: number) => () => this.#probe(bytes);
     const every = { every_ms: LOADED_EVERY_MS, most, timeout_ms: 3 * timeout_ms, allow: allow(HANDSHAKE_BYTES) };
     this.#handshakes = new Handshakes(peer, every, signal);
-    const cost = WEB_PROBE_BYTES[peer.tls === undefined ? "plain" : "tls"];
     this.#web = new WebProbes(target, peer, { timeout_ms, allow: allow(cost), signal });
+  }
+
+  /** Takes a probe's bytes from those set aside. */
+  #probe(bytes: number): boolean {
+    if (this.#forProbes < bytes) return false;
+    this.#forProbes -= bytes;
+    return true;
   }
 
   /** Runs the phase to its end. Never rejects. */
   async run(): Promise<PhaseReport> {
-    const { order, loads } = this.#start();
-    await new Promise<void>((resolve) => {
-      this.#end = resolve;
-      const silence = setTimeout(() => this.#finish("broken"), order.timeout_ms);
-      const stop = () => this.#finish("stopped");
-      order.signal.addEventListener("abort", stop, { once: true });
-      const timer = this.#clock();
-      this.#over.signal.addEventListener("abort", () => {
-        clearTimeout(silence);
-        timer.stop();
-        order.signal.removeEventListener("abort", stop);
-        resolve();
-      });
-      this.#onFirstByte = () => clearTimeout(silence);
-      if (order.signal.aborted) stop();
-    });
-    await loads;
+    const { signal, timeout_ms, direction } = this.#order;
+    const stop = () => this.#finish("stopped");
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    // Until the first byte; from then on it is the clock.
+    this.#timer = setTimeout(() => this.#finish("broken"), timeout_ms);
+    await Promise.all(this.#streams.map((stream) => stream.run(direction)));
+    // Every stream has given up where nothing else has ended the phase.
+    this.#finish("broken");
+    signal.removeEventListener("abort", stop);
     await this.#reading;
     await this.#lastHandshakes();
     return this.#report();
   }
 
-  #onFirstByte: () => void = () => {};
-
-  #start(): { order: PhaseOrder; loads: Promise<unknown> } {
-    const loads = Promise.all(this.#streams.map((stream) => stream.run(this.#order.direction)));
-    // When every stream has given up there is nothing left to wait for.
-    loads.then(() => this.#finish("broken")).catch(() => this.#finish("broken"));
-    return { order: this.#order, loads };
-  }
-
   #onBytes(bytes: number): void {
     this.#moved += bytes;
-    if (this.#began !== undefined) return;
-    this.#began = performance.now();
-    this.#onFirstByte();
-    this.#down.add(this.#began, 0);
+    if (this.#began !== undefined || this.#ended !== undefined) return;
+    const began = performance.now();
+    this.#began = began;
+    this.#down.add(began, 0);
+    clearTimeout(this.#timer);
+    this.#wait(began + SLICE_MS);
     if (!this.#order.latency) return;
     this.#handshakes.start();
     this.#web.start();
   }
 
-  /** Calls `tick` every slice from the first byte on, by an absolute schedule. */
-  #clock(): { stop: () => void } {
-    let timer: NodeJS.Timeout;
-    let index = 0;
-    const wait = (ms: number) => {
-      timer = setTimeout(() => {
-        const began = this.#began;
-        if (began === undefined) {
-          wait(5);
-          return;
-        }
-        const due = began + index * SLICE_MS;
-        const now = performance.now();
-        if (index > 0 && now >= due - 1) this.#tick(now, now - due);
-        if (this.#ended !== undefined) return;
-        while (began + index * SLICE_MS <= now + 1) index += 1;
-        wait(Math.max(1, began + index * SLICE_MS - performance.now()));
-      }, ms);
+  /** Ticks at each slice's end by an absolute schedule; those that were missed are left out. */
+  #wait(due: number): void {
+    const turn = () => {
+      const now = performance.now();
+      this.#tick(now, now - due);
+      if (this.#ended !== undefined) return;
+      const missed = Math.max(0, Math.floor((performance.now() - due) / SLICE_MS));
+      this.#wait(due + (missed + 1) * SLICE_MS);
     };
-    wait(1);
-    return { stop: () => clearTimeout(timer) };
+    this.#timer = setTimeout(turn, Math.max(1, due - performance.now()));
   }
 
   #tick(now: number, late: number): void {
@@ -180,7 +168,7 @@ export class Phase {
       this.#skipped = late > LATE_MS && !this.#skipped;
       if (!this.#skipped) this.#down.add(now, this.#moved);
     }
-    if (direction === "up" || this.#ticks % KERNEL_TICKS === 0) this.#askKernel();
+    if (direction === "up" || (this.#order.latency && this.#ticks % KERNEL_TICKS === 0)) this.#askKernel();
     const { slices } = this.#slices(now);
     onTick(slices.at(-1), Math.min(1, (now - began) / duration_ms));
     if (isSteady(slices, this.#warm(slices)) && this.#latencySteady(slices)) this.#finish("steady");
@@ -215,11 +203,12 @@ export class Phase {
 
   /** Whether the round trips have stopped growing too: a deep queue is still filling when the rate has long been steady. */
   #latencySteady(slices: readonly number[]): boolean {
-    if (!this.#order.latency || this.#order.share.left < HANDSHAKE_BYTES) return true;
+    if (!this.#order.latency || this.#forProbes < HANDSHAKE_BYTES) return true;
     // Those of the last second are open until the kernel is asked, so that what is known now is a little old.
     const since = this.#loadedSince(slices);
     const times = this.#handshakes.results.filter(({ at }) => at >= since).flatMap(({ rtt_ms }) => rtt_ms ?? []);
-    if (times.length < LOADED_LEAST) return this.#handshakes.results.length === 0 && this.#handshakes.failed !== undefined;
+    // Where none succeeds there is nothing to wait for.
+    if (times.length < LOADED_LEAST) return times.length === 0 && this.#handshakes.results.length >= LOADED_LEAST;
     const half = LOADED_LEAST / 2;
     const [before, now] = [median(times.slice(-2 * half, -half)) ?? 0, median(times.slice(-half)) ?? 0];
     return now <= before * 1.2 + 5;
@@ -244,7 +233,9 @@ export class Phase {
         this.#cc ??= info.cc ?? undefined;
         this.#retrans.set(wire, info.retrans_total ?? 0);
         if (direction !== "up" || info.bytes_acked === null) continue;
-        for (const { upload } of this.#streams) upload.kernel.get(wire)?.add(at, info.bytes_acked);
+        // What came behind a lost segment has arrived as well; it is acknowledged selectively (RFC 2018).
+        const arrived = info.bytes_acked + (info.sacked ?? 0) * (info.mss ?? 0);
+        for (const { upload } of this.#streams) upload.kernel.get(wire)?.add(at, arrived);
       }
       this.#reading = undefined;
     });
@@ -263,8 +254,8 @@ export class Phase {
     this.#ended = end;
     this.#loadedUntil = performance.now();
     this.#handshakes.stop();
+    clearTimeout(this.#timer);
     this.#over.abort();
-    this.#end();
   }
 
   /** Lets the handshakes under way come back: left out, the longest round trips would be missing. */
@@ -277,12 +268,12 @@ export class Phase {
     }
     this.#handshakes.end();
     this.#web.end();
+    this.#order.share.giveBack(this.#forProbes);
   }
 
   #report(): PhaseReport {
     const { direction, streams, latency } = this.#order;
-    const now = performance.now();
-    const { slices, by } = this.#slices(now);
+    const { slices, by } = this.#slices(this.#loadedUntil + 1);
     const warm = this.#warm(slices);
     const ended = this.#ended ?? "stopped";
     const counted = countedSlices(slices, warm, ended === "budget");

@@ -78,13 +78,13 @@ export const isSteady = (slices: readonly number[], warm: number): boolean =>
   slices.length - warm >= STEADY_SLICES && agree(slices.slice(-STEADY_SLICES), STEADY_SPREAD);
 
 /**
- * The slices a rate is told from: those after the warm-up, four at least. Where the byte budget ended the phase before,
+ * The slices a rate is told from: those after the warm-up, three at least. Where the byte budget ended the phase before,
  * the last ones if three or more agree; else none, since a ramp is no rate.
  */
 export function countedSlices(slices: readonly number[], warm: number, cutShort: boolean): readonly number[] {
   const after = slices.slice(warm);
-  if (after.length >= STEADY_SLICES) return after;
-  if (!cutShort) return after.length >= SHORT_SLICES ? after : [];
+  if (after.length >= (cutShort ? STEADY_SLICES : SHORT_SLICES)) return after;
+  if (!cutShort) return [];
   let counted: readonly number[] = [];
   for (let n = SHORT_SLICES; n < slices.length; n++) {
     const last = slices.slice(-n);

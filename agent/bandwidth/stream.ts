@@ -86,7 +86,9 @@ export class Stream {
     const wire = await Wire.open(peer, timeout_ms, signal);
     if (wire instanceof Wire) {
       this.wire = wire;
-      this.upload.kernel.set(wire, new Curve());
+      const acked = new Curve();
+      acked.add(performance.now(), 0);
+      this.upload.kernel.set(wire, acked);
       return wire;
     }
     // A connection that cannot be made is not tried again and again.
@@ -182,7 +184,7 @@ export class Stream {
         if (left === 0) finish();
       };
       socket.on("drain", pump);
-      answered.finally(finish);
+      answered.then(finish, finish);
       pump();
     });
   }

@@ -1,5 +1,5 @@
 // Which of the things known of an upload's receiver its rate is told from. Never what was written here: that is only on its way. Pure.
-import { Curve } from "./slices.ts";
+import type { Curve } from "./slices.ts";
 import type { UploadCurves } from "./stream.ts";
 
 /** Who counted: this host read them, the server's counts, what the kernel saw acknowledged, requests the server has answered. */
@@ -30,7 +30,7 @@ export function uploadCurves(streams: readonly Uploading[], kernel: boolean): Kn
     const good = readers.map((each) => each.filter((reader) => reader.good).map((reader) => reader.curve()));
     return { curves: good.flat(), until: knownUntil(good.map((curves) => curves.at(-1))), by: "server" };
   }
-  const acked = active.map((upload) => [...upload.kernel.values()].filter(({ length }) => length > 0));
+  const acked = active.map((upload) => [...upload.kernel.values()].filter(({ length }) => length > 1));
   if (kernel && acked.some((curves) => curves.length > 0)) {
     return { curves: acked.flat(), until: knownUntil(acked.map((curves) => curves.at(-1))), by: "kernel" };
   }

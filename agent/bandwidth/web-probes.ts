@@ -5,7 +5,7 @@ import { tlsRoundTrips, Wire, type WirePeer } from "./wire.ts";
 
 /** Handshake, request and answer with their headers, bytes on the line; TLS adds a certificate chain. */
 export const WEB_PROBE_BYTES = { plain: 1500, tls: 6000 } as const;
-const EVERY_MS = 500;
+export const WEB_EVERY_MS = 500;
 
 export interface WebProbe {
   /** When it began, monotonic ms. */
@@ -41,7 +41,7 @@ export class WebProbes {
   start(): void {
     this.#timer = setInterval(() => {
       if (this.#allow()) void this.#probe();
-    }, EVERY_MS);
+    }, WEB_EVERY_MS);
   }
 
   end(): void {

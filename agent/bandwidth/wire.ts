@@ -1,7 +1,7 @@
 // One connection of a bandwidth run: HTTP/1.1 requests over a socket of ours, whose bytes are counted and never kept.
 import { isIP, connect as netConnect, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { connect as tlsConnect, type TLSSocket } from "node:tls";
+import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { hangUp, type Peer } from "../probes/endpoint.ts";
 import { BadResponse, type ResponseHead, ResponseReader } from "./response-reader.ts";
 

@@ -31,6 +31,8 @@ export interface TcpInfo {
   /** Segments retransmitted over the connection's life, SYNs included. */
   readonly retrans_total: number | null;
   readonly lost: number | null;
+  /** Segments the peer has selectively acknowledged above `bytes_acked` just now. */
+  readonly sacked: number | null;
   readonly dsack_dups: number | null;
   readonly reord_seen: number | null;
   readonly delivery_rate_bps: number | null;
@@ -122,6 +124,7 @@ function readInfo(text: string): TcpInfo {
     // `retrans:now/total`
     retrans_total: plain(pairs.get("retrans"), /^\d{1,15}\/(\d{1,15})$/),
     lost: whole("lost"),
+    sacked: whole("sacked"),
     dsack_dups: whole("dsack_dups"),
     reord_seen: whole("reord_seen"),
     delivery_rate_bps: plain(pairs.get("delivery_rate"), /^(\d{1,15})bps$/),

@@ -9,6 +9,8 @@ export interface Handshake {
   readonly addr: string | null;
   /** TCP flags of the answer as printed, e.g. `syn,ack`; null without an answer, or where it was an ICMP error. */
   readonly flags: string | null;
+  /** Milliseconds; null without an answer. */
+  readonly rtt: number | null;
 }
 
 const HOP = /^ {0,3}\d{1,3} {1,3}(\S.*)$/;
@@ -21,8 +23,8 @@ function readHop(text: string): Handshake[] {
   for (const token of text.match(TOKEN) ?? []) {
     if (isIP(token) !== 0) [addr, flags] = [token, null];
     else if (token.startsWith("<")) flags = token.slice(1, -1);
-    else if (token === "*") handshakes.push({ addr: null, flags: null });
-    else if (token.endsWith(" ms") && addr !== null) handshakes.push({ addr, flags });
+    else if (token === "*") handshakes.push({ addr: null, flags: null, rtt: null });
+    else if (token.endsWith(" ms") && addr !== null) handshakes.push({ addr, flags, rtt: Number.parseFloat(token) });
   }
   return handshakes;
 }

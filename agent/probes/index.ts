@@ -1,5 +1,6 @@
 // The registry of probes: one line for each test type of the contract; a missing one does not compile.
 import type { TestTypeName } from "#contract/test-types/index";
+import { bandwidth } from "./bandwidth.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
 import { mtu } from "./mtu.ts";
@@ -21,6 +22,7 @@ export const PROBES: { readonly [Type in TestTypeName]: Probe<Type> } = {
   http,
   mtu,
   udp,
+  bandwidth,
   voip,
   qos,
 };

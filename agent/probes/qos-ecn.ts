@@ -80,6 +80,8 @@ export interface EcnOrder {
 export interface EcnResult {
   readonly ecn: SynTally;
   readonly plain: SynTally;
+  /** The longest handshake, ms; undefined without any. */
+  readonly longest_ms: number | undefined;
   readonly failure: Failure | null;
 }
 
@@ -117,19 +119,26 @@ export async function askEcn(order: EcnOrder, signal: AbortSignal): Promise<EcnR
   let [ecn, plain] = [NO_SYNS, NO_SYNS];
   if (file === undefined) {
     const message = `traceroute is not installed, which asks for ECN; ${installHint("traceroute")}`;
-    return { ecn, plain, failure: { error: { code: "tool_missing", source: "tool", message }, reason: "tool_missing" } };
+    return {
+      ecn,
+      plain,
+      longest_ms: undefined,
+      failure: { error: { code: "tool_missing", source: "tool", message }, reason: "tool_missing" },
+    };
   }
+  const times: number[] = [];
   for (const count of ROUNDS) {
     if (signal.aborted) break;
     const runs = await Promise.all([handshakes(file, order, true, count, signal), handshakes(file, order, false, count, signal)]);
     const [asking, other] = runs.map((run) => parseHandshakes(run.stdout));
     const silent = runs.find((_, i) => [asking, other][i]?.length === 0);
-    if (silent !== undefined) return { ecn, plain, failure: failureOf(silent) };
+    if (silent !== undefined) return { ecn, plain, longest_ms: undefined, failure: failureOf(silent) };
+    times.push(...[...(asking ?? []), ...(other ?? [])].flatMap(({ rtt }) => (rtt === null ? [] : [rtt])));
     ecn = tallied(ecn, asking ?? [], order.address);
     plain = tallied(plain, other ?? [], order.address);
     const verdict = ecnVerdict(ecn, plain);
     // More SYNs only where they can tell more: a target that answers neither kind will not.
     if ("value" in verdict.blocked || verdict.blocked.reason === "timeout") break;
   }
-  return { ecn, plain, failure: null };
+  return { ecn, plain, longest_ms: times.length === 0 ? undefined : Math.max(...times), failure: null };
 }

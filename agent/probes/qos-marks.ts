@@ -13,6 +13,8 @@ export interface Sighting {
   readonly protocol: ProbeProtocol;
   readonly dscp: number;
   readonly ecn: number;
+  /** Whether it ended there because its time to live did; else whoever answered would not hand it on, or was its target. */
+  readonly expired: boolean;
 }
 
 export interface Sightings {
@@ -56,7 +58,7 @@ export function sightingsOf(packets: readonly Captured[]): Sightings {
       sent.push({ probe: packet.sent, at_us: packet.at_us, answered: false });
       continue;
     }
-    const { from, probe: quoted } = packet.quote;
+    const { from, kind, probe: quoted } = packet.quote;
     const pool = candidates(sent, quoted);
     const latest = pool.at(-1);
     if (latest === undefined) continue;
@@ -71,7 +73,7 @@ export function sightingsOf(packets: readonly Captured[]): Sightings {
     longest_us = Math.max(longest_us, took);
     latest.answered = true;
     const { protocol, tos } = quoted;
-    seen.push({ ttl, addr: canonicalAddress(from), protocol, dscp: tos >> 2, ecn: tos & 3 });
+    seen.push({ ttl, addr: canonicalAddress(from), protocol, dscp: tos >> 2, ecn: tos & 3, expired: kind === "time_exceeded" });
   }
   return { seen, doubtful };
 }
@@ -100,31 +102,50 @@ function usual<Value>(values: readonly Value[]): Value | undefined {
   )?.[0];
 }
 
+/** A router that hands nothing on answers probes to every hop behind it too, which are no hops of its. */
+const isSecond = ({ expired, addr, ttl }: Sighting, all: readonly Sighting[]): boolean =>
+  !expired && all.some((other) => other.addr === addr && other.ttl < ttl);
+
 /**
  * The hops up to the target, or up to the last that answered. `answers` are addresses that answered without quoting, as a target
  * answers a handshake.
  */
 export function markHops(
-  seen: readonly Sighting[],
+  all: readonly Sighting[],
   answers: readonly { readonly ttl: number; readonly addr: string }[],
   target: string,
 ): MarkHop[] {
+  const seen = all.filter((each) => !isSecond(each, all));
   const heard = [...seen, ...answers];
   const distance = Math.min(...heard.filter(({ addr }) => sameAddress(addr, target)).map(({ ttl }) => ttl));
   const last = Number.isFinite(distance) ? distance : Math.max(0, ...heard.map(({ ttl }) => ttl));
-  return Array.from({ length: last }, (_, i): MarkHop => {
-    const ttl = i + 1;
-    const quotes = seen.filter((each) => each.ttl === ttl);
-    const ecn = usual(quotes.filter(({ protocol }) => protocol === "udp").map((each) => each.ecn));
-    return {
-      ttl,
-      addr: usual(heard.filter((each) => each.ttl === ttl).map(({ addr }) => addr)) ?? null,
-      dscp: usual(quotes.map(({ dscp }) => dscp)) ?? null,
-      ecn: ecn ?? null,
-      quotes: quotes.length,
-      protocol: quotes.at(-1)?.protocol ?? null,
-    };
-  });
+  const hops = Array.from({ length: last }, (_, i) => hopOf(i + 1, seen, heard));
+  // What goes round goes round for ever: it is told up to where it comes back.
+  return Number.isFinite(distance) ? hops : hops.slice(0, circleOf(hops) ?? last);
+}
+
+function hopOf(
+  ttl: number,
+  seen: readonly Sighting[],
+  heard: readonly { readonly ttl: number; readonly addr: string }[],
+): MarkHop {
+  const quotes = seen.filter((each) => each.ttl === ttl);
+  // A SYN carries no ECT.
+  const ecn = usual(quotes.filter(({ protocol }) => protocol === "udp").map((each) => each.ecn));
+  return {
+    ttl,
+    addr: usual(heard.filter((each) => each.ttl === ttl).map(({ addr }) => addr)) ?? null,
+    dscp: usual(quotes.map(({ dscp }) => dscp)) ?? null,
+    ecn: ecn ?? null,
+    quotes: quotes.length,
+    protocol: quotes.at(-1)?.protocol ?? null,
+  };
+}
+
+/** The hop at which packets come back to a router they have passed, null when they do not; twice in a row is no circle. */
+export function circleOf(hops: readonly MarkHop[]): number | null {
+  const back = hops.find(({ addr, ttl }) => addr !== null && hops.some((other) => other.addr === addr && other.ttl < ttl - 1));
+  return back?.ttl ?? null;
 }
 
 /** Where a mark changed: somewhere behind one hop, and before or at the ingress of another. */

@@ -2,7 +2,7 @@
 import { dscpName } from "#contract/dscp";
 import type { Reason } from "#contract/metrics";
 import type { MetricSheet } from "./probe.ts";
-import { dscpChange, ECN, ecnChange, type MarkChange, type MarkHop, type Reach, reachOf } from "./qos-marks.ts";
+import { dscpChange, ECN, ecnChange, type MarkChange, type Reach, reachOf } from "./qos-marks.ts";
 import type { MarkSurvey } from "./qos-survey.ts";
 
 /** What became of a DSCP along the path. */
@@ -17,20 +17,22 @@ export interface MarkVerdict {
   readonly preserved: boolean | null;
 }
 
-export function markVerdict(hops: readonly MarkHop[], sent: number, target: string): MarkVerdict {
+export function markVerdict({ hops, failure }: MarkSurvey, sent: number, target: string): MarkVerdict {
   const reach = reachOf(hops, target);
   const change = dscpChange(hops, sent);
-  const known = reach.target || reach.until > 1;
+  // Of a survey that broke off, what it saw is true; what it did not see is no sign of anything.
+  const known = failure === null && (reach.target || reach.until > 1);
   return { sent, reach, change, preserved: change !== null ? false : known ? true : null };
 }
 
-/** Why nothing is known of the marks. */
-const silence = (survey: MarkSurvey): Reason => survey.failure?.reason ?? "timeout";
+/** Why something is not known of the marks. */
+const silence = ({ failure, hops }: MarkSurvey): Reason =>
+  failure?.reason ?? (hops.some(({ quotes }) => quotes > 0) ? "too_few_samples" : "timeout");
 
 /** The DSCP's metrics that qos and traceroute have in common. */
 export function setDscp(sheet: MetricSheet, survey: MarkSurvey, verdict: MarkVerdict): void {
-  const none: Reason = verdict.reach.checked === 0 ? silence(survey) : "too_few_samples";
-  sheet.set("qos_dscp_sent", survey.left === null ? undefined : verdict.sent, silence(survey));
+  const none = silence(survey);
+  sheet.set("qos_dscp_sent", survey.left === null ? undefined : verdict.sent, none);
   sheet.set("qos_preserved", verdict.preserved, none);
   sheet.set("qos_bleached_at_hop", verdict.change?.at_hop, verdict.preserved === true ? "not_applicable" : none);
 }
@@ -39,12 +41,12 @@ export function setDscp(sheet: MetricSheet, survey: MarkSurvey, verdict: MarkVer
 export function setMarks(sheet: MetricSheet, survey: MarkSurvey, verdict: MarkVerdict): void {
   setDscp(sheet, survey, verdict);
   const { reach, change, preserved } = verdict;
-  const none: Reason = reach.checked === 0 ? silence(survey) : "too_few_samples";
+  const none = silence(survey);
   sheet.set("qos_dscp_after", change?.to, preserved === true ? "not_applicable" : none);
   sheet.set("qos_hops_checked", reach.checked === 0 && survey.failure !== null ? undefined : reach.checked, none);
-  const seen = survey.hops.filter(({ ecn }) => ecn !== null);
-  const beyond = seen.some(({ ttl }) => ttl > 1) || reach.target;
-  sheet.set("ecn_cleared_at_hop", ecnChange(survey.hops)?.at_hop, seen.length > 0 && beyond ? "not_applicable" : none);
+  const seen = survey.hops.findLast(({ ecn }) => ecn !== null)?.ttl ?? 0;
+  const known = survey.failure === null && (seen > 1 || (seen === 1 && reach.target));
+  sheet.set("ecn_cleared_at_hop", ecnChange(survey.hops)?.at_hop, known ? "not_applicable" : none);
 }
 
 const ECN_NAMES: Readonly<Record<number, string>> = {
@@ -74,7 +76,6 @@ export function markDetail(survey: MarkSurvey, verdict: MarkVerdict): Record<str
     target_quoted: reach.target,
     dscp_left: survey.left,
     dscp_change: change,
-    ecn_change: ecnChange(survey.hops),
   };
 }
 

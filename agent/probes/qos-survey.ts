@@ -6,7 +6,7 @@ import { flowPorts } from "./path-round.ts";
 import { SILENT_HOPS_MAX, type SweepResult, sweep } from "./path-sweep.ts";
 import { findPathTool, type PathTool } from "./path-tool.ts";
 import { Capture, type Captured, type Failure } from "./qos-capture.ts";
-import { dscpChange, ecnChange, type MarkHop, markHops, sightingsOf } from "./qos-marks.ts";
+import { circleOf, dscpChange, ecnChange, type MarkHop, markHops, sightingsOf } from "./qos-marks.ts";
 
 /** What to follow, in validated numbers. Seconds. */
 export interface MarkOrder {
@@ -20,6 +20,8 @@ export interface MarkOrder {
   readonly port: number;
   readonly max_hops: number;
   readonly timeout: number;
+  /** A round trip to the target, ms, as soon as anybody has measured one: silence behind silence need not be waited for longer. */
+  readonly roundTrip?: () => number | undefined;
 }
 
 export interface MarkSurvey {
@@ -38,6 +40,8 @@ const UDP_PORT = 33_434;
 const PAYLOAD = 32;
 /** The flows of a traceroute to the same address come before these (16 at most). */
 const FLOWS = { first: 20, tries: 4 } as const;
+/** Silent hops in a row after which the first sweep makes way for a more hurried one. */
+const FIRST_SILENCES = 2;
 /** Hops in a row behind the last one known that TCP is tried on. */
 const TCP_SILENT_MAX = 3;
 /** Silent hops are asked again so often; more often as long as that brings answers, since then packets get lost. */
@@ -45,6 +49,10 @@ const ROUNDS = { least: 2, most: 5 } as const;
 /** A quote is handed on this long after traceroute knows of the answer. */
 const SETTLE_MS = 300;
 const CONFIRM_PROBES = 3;
+/** An answer is waited for so many times the longest round trip, and so much more for a router that is busy. */
+const PATIENCE = { factor: 4, more_ms: 250 } as const;
+/** A router that answers for more hops than these stands in a circle. */
+const CIRCLES_MAX = 3;
 
 /** Runs of this process that hold a port; two of them would take each other's quotes. */
 const taken = new Set<string>();
@@ -57,6 +65,8 @@ class Survey {
   readonly #signal: AbortSignal;
   #sweeps = 0;
   #longest_ms = 0;
+  /** The furthest hop UDP was tried on. */
+  #tried = 0;
   /** Answers as traceroute knows them. */
   readonly #answers: { ttl: number; addr: string; protocol: "udp" | "tcp" }[] = [];
 
@@ -84,10 +94,8 @@ class Survey {
   ): Promise<SweepResult> {
     const { address, family, dscp, ect, port, timeout } = this.#order;
     const enough = new AbortController();
-    let silent = 0;
     const packet_size = protocol === "udp" ? { packet_size: PAYLOAD + this.#sweeps } : {};
     this.#sweeps += 1;
-    const patience = this.#longest_ms === 0 ? timeout : Math.min(timeout, (4 * this.#longest_ms) / 1000 + 0.25);
     const result = await sweep(
       this.#tool,
       {
@@ -102,24 +110,30 @@ class Survey {
         first,
         last,
         queries,
-        timeout: this.#sweeps === 1 ? timeout : patience,
+        timeout: this.#sweeps === 1 ? timeout : this.#patience(),
         ...packet_size,
       },
       {
         signal: AbortSignal.any([this.#signal, enough.signal]),
-        onProbe: ({ addr }) => {
-          silent = addr === null ? silent + 1 : 0;
-          if (silent >= silences) enough.abort();
-        },
+        onProbe: futility(silences, () => enough.abort()),
       },
     );
     for (const { ttl, addr, rtt } of result.probes) {
+      if (protocol === "udp") this.#tried = Math.max(this.#tried, ttl);
       if (addr === null) continue;
       this.#answers.push({ ttl, addr, protocol });
       this.#longest_ms = Math.max(this.#longest_ms, rtt ?? 0);
     }
     await this.#settle(protocol);
     return result;
+  }
+
+  /** Seconds to wait for an answer, by what the path has shown to need. */
+  #patience(): number {
+    const known = this.#longest_ms === 0 ? this.#order.roundTrip?.() : this.#longest_ms;
+    return known === undefined
+      ? this.#order.timeout
+      : Math.min(this.#order.timeout, (PATIENCE.factor * known + PATIENCE.more_ms) / 1000);
   }
 
   /** Until every answer that traceroute has was captured as a quote too. */
@@ -133,15 +147,23 @@ class Survey {
     return this.#signal.aborted || this.#capture.failure !== undefined;
   }
 
-  /** The whole path by UDP, and by TCP behind the last hop that UDP came to. */
-  async first(): Promise<SweepResult> {
-    const { address, max_hops } = this.#order;
-    const result = await this.#sweep("udp", { first: 1, last: max_hops });
-    if (result.failure !== null && result.probes.length === 0) return result;
+  /** Whether there may be hops that nothing was heard of, behind those known. */
+  #open(): boolean {
     const known = this.hops();
-    if (!known.some(({ addr }) => sameAddress(addr, address)) && known.length < max_hops && !this.#stopped) {
-      await this.#sweep("tcp", { first: known.length + 1, last: max_hops, silences: TCP_SILENT_MAX });
-    }
+    const whole = known.some(({ addr }) => sameAddress(addr, this.#order.address));
+    return !whole && known.length < this.#order.max_hops && circleOf(known) === null && !this.#stopped;
+  }
+
+  /**
+   * The whole path by UDP, and by TCP behind the last hop that UDP came to. After some silence the rest is waited for as long as
+   * the path has shown to need.
+   */
+  async first(): Promise<SweepResult> {
+    const last = this.#order.max_hops;
+    const result = await this.#sweep("udp", { first: 1, last, silences: FIRST_SILENCES });
+    if (result.failure !== null && result.probes.length === 0) return result;
+    if (this.#open() && this.#tried < last) await this.#sweep("udp", { first: this.#tried + 1, last });
+    if (this.#open()) await this.#sweep("tcp", { first: this.hops().length + 1, last, silences: TCP_SILENT_MAX });
     return result;
   }
 
@@ -176,6 +198,17 @@ class Survey {
   }
 }
 
+/** Calls off a sweep of which nothing more is to be expected: too many hops in a row are silent, or it goes in circles. */
+function futility(silences: number, enough: () => void): (probe: { readonly ttl: number; readonly addr: string | null }) => void {
+  let silent = 0;
+  const met = new Map<string, number>();
+  return ({ addr }) => {
+    silent = addr === null ? silent + 1 : 0;
+    if (addr !== null) met.set(addr, (met.get(addr) ?? 0) + 1);
+    if (silent >= silences || (addr !== null && (met.get(addr) ?? 0) > CIRCLES_MAX)) enough();
+  };
+}
+
 /** Neighbouring hops as ranges; doubtful ones alone. */
 export function ranges(ttls: readonly number[], alone: ReadonlySet<number>): { first: number; last: number }[] {
   const found: { first: number; last: number }[] = [];
@@ -202,6 +235,11 @@ async function surveyTool(): Promise<PathTool | Failure> {
   const message = `${tool.version} cannot probe with a flow of constant ports; ${installHint("traceroute")}`;
   return { error: { code: "tool_missing", source: "tool", message }, reason: "tool_missing" };
 }
+
+const OVER: Failure = {
+  error: { code: "deadline", source: "agent", message: "the time was over before every hop was asked" },
+  reason: "timeout",
+};
 
 const BUSY: Failure = {
   error: { code: "tool_failed", source: "agent", message: "other programs or runs hold every source port this flow may take" },
@@ -253,7 +291,12 @@ async function surveyFlow(
       await survey.confirm();
     }
     const broken = failure !== null && probes.length === 0 ? failureError(failure, "udp") : null;
-    return { tool: tool.version, hops: survey.hops(), left: leftAs(capture.packets), failure: capture.failure ?? broken };
+    return {
+      tool: tool.version,
+      hops: survey.hops(),
+      left: leftAs(capture.packets),
+      failure: capture.failure ?? broken ?? (signal.aborted ? OVER : null),
+    };
   } finally {
     await capture.end();
   }

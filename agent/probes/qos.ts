@@ -9,6 +9,7 @@ import { MetricSheet, type Outcome, type Probe, type RunContext, unmeasured } fr
 import type { Failure } from "./qos-capture.ts";
 import { classResult, compareClasses, type Finding } from "./qos-classes.ts";
 import { askEcn, type EcnResult, ecnVerdict } from "./qos-ecn.ts";
+import { circleOf, ecnChange } from "./qos-marks.ts";
 import { type MarkVerdict, markDetail, markFlags, markVerdict, setMarks } from "./qos-metrics.ts";
 import { type ClassReadings, pingClasses } from "./qos-pings.ts";
 import { classRows, markRows, qosView } from "./qos-rows.ts";
@@ -73,14 +74,17 @@ async function measure(target: Target, params: QosParams, context: RunContext): 
     progress((3 - open.size) / 3, open.size === 0 ? "done" : `measuring ${[...open].join(", ")}`);
   };
   const { dscp, port, count, interval, timeout, max_hops } = params;
+  let longest_ms: number | undefined;
   const follow = async () => {
-    const survey = await surveyMarks({ address, family, dscp, ect: true, port, max_hops, timeout }, ms, signal);
+    const order = { address, family, dscp, ect: true, port, max_hops, timeout, roundTrip: () => longest_ms };
+    const survey = await surveyMarks(order, ms, signal);
     for (const row of markRows(survey.hops, dscp)) show(row);
     done(parts.path);
     return survey;
   };
   const ask = async () => {
     const ecn = await askEcn({ address, port, timeout }, signal);
+    longest_ms = ecn.longest_ms;
     done(parts.ecn);
     return ecn;
   };
@@ -99,7 +103,7 @@ async function measure(target: Target, params: QosParams, context: RunContext): 
 
 function report({ survey, ecn, pings }: Parts, target: Target, params: QosParams, cut: Failure | null): Outcome {
   const { address } = target;
-  const verdict = markVerdict(survey.hops, params.dscp, address);
+  const verdict = markVerdict(survey, params.dscp, address);
   const comparison = compareClasses(pings.readings);
   const handshakes = ecnVerdict(ecn.ecn, ecn.plain);
   const sheet = new MetricSheet();
@@ -136,6 +140,7 @@ function report({ survey, ecn, pings }: Parts, target: Target, params: QosParams
         protocol,
       })),
       ...markDetail(survey, verdict),
+      ecn_change: ecnChange(survey.hops),
       ecn_port: params.port,
       ecn_syns: ecn.ecn,
       plain_syns: ecn.plain,
@@ -151,6 +156,16 @@ function complaint({ survey, ecn, pings }: Parts, { reach }: MarkVerdict, port: 
   if (survey.failure !== null) return survey.failure;
   if (ecn.failure !== null) return ecn.failure;
   if (pings.failure !== null) return pings.failure;
+  const circle = circleOf(survey.hops);
+  if (circle !== null) {
+    const router = survey.hops[circle - 1]?.addr;
+    return failure(
+      "unreachable",
+      "network",
+      `packets for ${address} go in circles: at hop ${circle} they meet ${router} again`,
+      "no_route",
+    );
+  }
   const { plain } = ecn;
   const replies = pings.readings.some(({ reading }) => reading.answered.includes(true));
   if (reach.checked === 0 && !replies && plain.accepted + plain.refused === 0) {

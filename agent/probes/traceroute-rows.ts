@@ -11,6 +11,7 @@ import type { PathChange, RunWatch } from "./path-run.ts";
 import type { FlowProbe } from "./path-sweep.ts";
 import type { PathMethod } from "./path-tool.ts";
 import type { RunContext } from "./probe.ts";
+import { dscpWords } from "./qos-rows.ts";
 
 interface Describe {
   name(address: string): string;
@@ -165,6 +166,7 @@ interface Detail {
   })[];
   readonly changes?: readonly PathChange[];
   readonly flows?: readonly unknown[];
+  readonly dscp?: Record<string, unknown> & { readonly failure?: string };
 }
 
 /** Verdicts, and the table where it was not shown hop by hop. */
@@ -195,6 +197,9 @@ export function tracerouteView(result: Measurement): readonly Row[] {
     const harmless = metrics.path_reached === true ? "; later hops answer, so this is no loss" : "";
     say("silent", `hop ${silent.join(", ")}${harmless}`, metrics.path_reached === true ? "dim" : "warn");
   }
+  const { dscp } = result.detail as Detail;
+  if (dscp?.failure !== undefined) say("dscp", `not followed: ${dscp.failure}`, "warn");
+  else if (dscp !== undefined) say("dscp", ...dscpWords({ metrics, detail: dscp }));
   if (typeof metrics.path_asn === "string") say("networks", metrics.path_asn);
   return rows;
 }

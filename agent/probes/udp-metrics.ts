@@ -174,7 +174,7 @@ function setClocks(sheet: MetricSheet, { run, clock, silence }: UdpReading, pack
   const steady = stamp.isSteady(packets);
   // Truncated PTP timestamps (RFC 8186) may count another time scale than UTC.
   const comparable = steady && reflector?.ptp !== true;
-  const offset = comparable ? stamp.clockOffset(packets, run.stepped_ms) : undefined;
+  const offset = comparable ? stamp.clockOffset(packets, Math.abs(run.stepped_ms) + run.aligned_ms) : undefined;
   const reason: Reason = reflector === null ? silence : "unsupported";
   const synced = reflector === null ? undefined : reflector.synchronised && clock !== null;
   sheet.set("clock_offset_est_ms", rounded(offset?.estimate), reason);

@@ -66,13 +66,12 @@ export class LiveVoice {
   }
 }
 
-/** The SIP server's answer. */
-export function sipRow(sip: SipOutcome, where: string): Row {
-  const label = cell("SIP", LABEL, "dim");
-  if (!sip.ok) return [label, cell(`${where}: ${sip.error.message}`, 0, "bad")];
+/** The SIP server's answer, in the columns of the seconds that follow; the final rows say more. */
+export function sipRow(sip: SipOutcome): Row {
+  const label = figure("SIP", LABEL, "dim");
+  if (!sip.ok) return [label, cell(sip.error.code.replaceAll("_", " "), 14, "bad")];
   const tone: Tone = sip.status >= 500 ? "bad" : sip.status >= 300 ? "warn" : "good";
-  const again = sip.retransmissions === 0 ? "" : `  asked ${sip.retransmissions + 1} times`;
-  return [label, cell(`${sip.status} ${sip.reason}`, 0, tone), cell(`after ${milliseconds(sip.rtt_ms)} from ${where}${again}`)];
+  return [label, cell(`${sip.status}`, 14, tone), cell(`after ${milliseconds(sip.rtt_ms)}`, 19)];
 }
 
 const TONES: Readonly<Record<Satisfaction, Tone>> = {

@@ -23,7 +23,7 @@ async function run(destination: string, params: VoipParams, context: RunContext)
   const { budget } = context;
   const codec = CODECS[params.codec];
   const sip = await askSip(params, context);
-  if (sip?.shown !== undefined) context.show(sipRow(sip.outcome, sip.shown));
+  if (sip !== undefined) context.show(sipRow(sip.outcome));
   const base = { codec, run: undefined, call: undefined, split: false, sip: sip?.outcome };
   const found = await findEndpoint(destination, { port: STAMP_PORT, ip_version: params.ip_version }, budget.signal);
   if (budget.stopped) return report({ ...base, reason: STOPPED.reason }, params, { failure: STOPPED });

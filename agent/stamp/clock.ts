@@ -8,33 +8,55 @@ import type { ErrorEstimate } from "./packet.ts";
 export interface WallClock {
   /** Epoch milliseconds, to a microsecond. */
   now(): number;
-  /** How far the system's clock has been set since the start, ms; 0 where it is the same to Date.now's resolution. */
+  /** How far the system's clock has been set since the start, ms; 0 for less than half a millisecond. */
   stepped(): number;
+  /** How exactly this clock is aligned to the system's, ms. */
+  readonly error_ms: number;
 }
 
-/** Date.now() counts whole milliseconds, and the two clocks are not read in the same instant. */
-const STEP_MS = 2;
-/** An edge of the system clock comes within a millisecond; one that stands still is not waited for. */
-const EDGE_MS = 3;
+/** Good enough, ms. */
+const ALIGNED_MS = 0.01;
+/** An edge of the system clock's milliseconds comes within one; it is not waited for much longer. */
+const SPIN_MS = 3;
+/** Where the two clocks are not disciplined together, they part slowly; that is no step. */
+const STEP_MS = 0.5;
 
-/** Starts a wall clock at the system's time, aligned at an edge of its milliseconds: this takes up to one of them. */
+/** Epoch time of the monotonic clock's zero lies between. */
+interface Bounds {
+  low: number;
+  high: number;
+}
+
+/** Reads both clocks; whatever holds this process up between the readings only widens the bounds. */
+function narrow(bounds: Bounds): void {
+  const before = performance.now();
+  const epoch = Date.now();
+  const after = performance.now();
+  bounds.low = Math.max(bounds.low, epoch - after);
+  // Date.now() is cut to whole milliseconds.
+  bounds.high = Math.min(bounds.high, epoch + 1 - before);
+}
+
+const readBounds = (spin_ms: number): Bounds => {
+  const bounds = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+  const end = performance.now() + spin_ms;
+  do narrow(bounds);
+  while (bounds.high - bounds.low > ALIGNED_MS && performance.now() < end);
+  return bounds;
+};
+
+/** Starts a wall clock at the system's time, aligned at an edge of its milliseconds: this takes one of them. */
 export function startWallClock(): WallClock {
-  const began = performance.now();
-  const before = Date.now();
-  let epoch = before;
-  let mark = began;
-  while (epoch === before && mark - began < EDGE_MS) {
-    epoch = Date.now();
-    mark = performance.now();
-  }
-  const origin = epoch - mark;
-  const now = () => origin + performance.now();
+  const start = readBounds(SPIN_MS);
+  const origin = (start.low + start.high) / 2;
   return {
-    now,
+    now: () => origin + performance.now(),
     stepped: () => {
-      const apart = Date.now() - now();
-      return Math.abs(apart) <= STEP_MS ? 0 : apart;
+      const { low, high } = readBounds(0);
+      const apart = low > start.high ? low - start.high : Math.min(0, high - start.low);
+      return Math.abs(apart) < STEP_MS ? 0 : apart;
     },
+    error_ms: Math.abs(start.high - start.low) / 2,
   };
 }
 

@@ -33,20 +33,20 @@ export interface Exchanges {
   readonly startsAtZero: boolean;
 }
 
-/** Missing packets between two answered ones, and the numbers missing between their answers. */
+/** Missing packets between two answered ones, and how many numbers were given to answers that never came; exact where both agree. */
 interface Gap {
   readonly missing: readonly Exchange[];
-  /** Numbers that were given to answers which never came; null when it is not known how many. */
-  numbers: number | null;
-  /** No more numbers than this, where it is not known how many. */
-  readonly most: number;
+  least: number;
+  most: number;
+  /** Whether its numbers may belong to packets missing near by. */
+  mixed: boolean;
 }
 
 /**
  * Numbers too many in a run mean that somebody else is counted too, or that questions were doubled on the way and the second
- * answer lost. Above this many expected to coincide with a loss of ours, the split is not trusted.
+ * answer lost. Where more than so many of those hidden behind a loss of ours are to be expected, the split is not trusted.
  */
-const COINCIDENCES_MOST = 0.1;
+const COINCIDENCES_MOST = 0.05;
 
 /** Distance of two numbers that wrap at 2^32. */
 const distance = (from: number, to: number): number => (to - from) | 0;
@@ -111,51 +111,49 @@ function gapsOf({ exchanges, spare, undecided, startsAtZero }: Exchanges, origin
     numbers: bounds(part.map(({ number }) => number)),
   }));
   const gaps: Gap[] = parts.flatMap(({ wires, numbers }, i) => {
-    const inside = {
-      missing: between(place(wires.low), place(wires.high)),
-      numbers: unexplained(numbers.low, numbers.high),
-      most: 0,
-    };
+    const inside = gap(between(place(wires.low), place(wires.high)), unexplained(numbers.low, numbers.high));
     const next = parts[i + 1];
     if (next === undefined) return [inside];
     const after = between(place(wires.high) + 1, place(next.wires.low));
-    return [inside, { missing: after, numbers: unexplained(numbers.high, next.numbers.low), most: 0 }];
+    return [inside, gap(after, unexplained(numbers.high, next.numbers.low))];
   });
   const head = between(0, place(parts[0]?.wires.low ?? first));
   const tail = between(place(parts.at(-1)?.wires.high ?? first) + 1, exchanges.length);
-  return [
-    leading(head, parts[0]?.numbers.low ?? 0, origin, startsAtZero),
-    ...gaps,
-    { missing: tail, numbers: null, most: tail.length },
-  ];
+  return [leading(head, parts[0]?.numbers.low ?? 0, origin, startsAtZero), ...gaps, gap(tail, 0, tail.length)];
 }
+
+const gap = (missing: readonly Exchange[], least: number, most = least): Gap => ({ missing, least, most, mixed: false });
 
 /** What is missing before the first answer: known where the reflector began at 0. */
 function leading(missing: readonly Exchange[], lowest: number, origin: number, startsAtZero: boolean): Gap {
   const before = (origin + lowest) >>> 0;
   const isKnown = before === 0 || (startsAtZero && before <= missing.length);
-  return { missing, numbers: isKnown ? before : null, most: Math.min(before, missing.length) };
+  return isKnown ? gap(missing, before) : gap(missing, 0, Math.min(before, missing.length));
 }
 
 /**
  * Numbers too many in one gap belong to packets that were overtaken: such a packet is missing in a gap near by and got its
- * number here. Answers how many remain unexplained.
+ * number here. Where questions were doubled too, that is only possible, not certain. Answers how many remain unexplained.
  */
-function settleOvertaking(gaps: readonly Gap[], reach: number): number {
+function settleOvertaking(gaps: readonly Gap[], reach: number, certain: boolean): number {
   let left = 0;
-  gaps.forEach((gap, at) => {
-    let surplus = (gap.numbers ?? 0) - gap.missing.length;
+  gaps.forEach((from, at) => {
+    let surplus = from.least - from.missing.length;
     if (surplus <= 0) return;
-    gap.numbers = gap.missing.length;
+    from.least = from.missing.length;
+    from.most = from.missing.length;
     for (let step = 1; step <= reach && surplus > 0; step++) {
       for (const other of [gaps[at - step], gaps[at + step]]) {
-        if (other === undefined || other.numbers === null) continue;
-        const taken = Math.min(surplus, Math.max(0, other.missing.length - other.numbers));
-        other.numbers += taken;
+        if (other === undefined || other.least !== other.most) continue;
+        const taken = Math.min(surplus, Math.max(0, other.missing.length - other.most));
+        other.most += taken;
+        if (certain) other.least += taken;
         surplus -= taken;
       }
     }
-    left += Math.max(0, surplus);
+    // Which of the missing ones near by were the overtaken ones is not known.
+    for (const near of gaps.slice(Math.max(0, at - reach), at + reach + 1)) near.mixed = true;
+    left += surplus;
   });
   return left;
 }
@@ -179,27 +177,27 @@ interface Split {
 }
 
 /** Adds what one gap tells to the split. Packets around the stream are missing in it as well, and may hold some of its numbers. */
-function settle({ missing, numbers, most }: Gap, split: Split): void {
+function settle({ missing, least, most, mixed }: Gap, split: Split): void {
   const stream = missing.filter(({ role }) => role === "stream");
   if (stream.length === 0) return;
   const extra = missing.length - stream.length;
   // What this host's kernel did not send cannot have arrived.
   const gone = stream.filter(({ unsent }) => unsent !== undefined).length;
   const room = stream.length - gone;
-  const high = Math.min(room, numbers ?? most);
-  const low = numbers === null ? 0 : Math.min(high, Math.max(0, numbers - extra));
+  const high = Math.min(room, most);
+  const low = Math.min(high, Math.max(0, least - extra));
   split.down += low;
   split.up += stream.length - high;
   split.unattributed += high - low;
   for (const { index, unsent } of stream) {
-    const isUp = high === 0 || unsent !== undefined;
-    split.fates.set(index, isUp ? "lost_up" : low === room ? "lost_down" : "lost");
+    const isUp = unsent !== undefined || (high === 0 && !mixed);
+    split.fates.set(index, isUp ? "lost_up" : low === room && !mixed ? "lost_down" : "lost");
   }
 }
 
 /** Attributes every lost packet of the stream to a direction, as far as the reflector's numbers settle it. */
 export function attributeLoss(run: Exchanges): LossSplit {
-  const { exchanges, undecided } = run;
+  const { exchanges, spare, undecided } = run;
   const replies = exchanges.flatMap(({ reply }) => (reply === undefined ? [] : [reply]));
   const lost = exchanges.filter((each) => each.role === "stream" && each.reply === undefined && !undecided(each));
   const nothing = (numbering: Numbering): LossSplit => {
@@ -211,10 +209,11 @@ export function attributeLoss(run: Exchanges): LossSplit {
   if (isStateless(exchanges)) return nothing("stateless");
   if (new Set(replies.map(({ sequence }) => sequence)).size < replies.length) return nothing("unusable");
   const gaps = gapsOf(run, origin);
-  const surplus = settleOvertaking(gaps, overtakingReach(exchanges, origin));
-  if ((surplus / exchanges.length) * lost.length > COINCIDENCES_MOST) return nothing("unusable");
+  const surplus = settleOvertaking(gaps, overtakingReach(exchanges, origin), spare.length === 0);
   const split: Split = { up: 0, down: 0, unattributed: 0, fates: new Map() };
-  for (const gap of gaps) settle(gap, split);
+  for (const each of gaps) settle(each, split);
+  const hidden = surplus + (spare.length * split.down) / exchanges.length;
+  if ((hidden * lost.length) / exchanges.length > COINCIDENCES_MOST) return nothing("unusable");
   const lowest = Math.min(...replies.map(({ sequence }) => sequence));
   return { numbering: lowest < exchanges.length ? "session" : "shared", ...split };
 }

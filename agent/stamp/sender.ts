@@ -74,6 +74,8 @@ export interface StampRun {
   readonly reflector: ErrorEstimate | null;
   /** How far this host's clock was set during the run, ms. */
   readonly stepped_ms: number;
+  /** How exactly T1 and T4 are this host's time, ms. */
+  readonly aligned_ms: number;
   readonly packet_bytes: number;
   /**
    * `complete`; `cut` by the signal; `refused`: ICMP says that nothing listens there, and nothing ever answered; `unsendable`:
@@ -130,6 +132,10 @@ class Session {
 
   get stepped_ms(): number {
     return this.#wall.stepped();
+  }
+
+  get aligned_ms(): number {
+    return this.#wall.error_ms;
   }
 
   /** Epoch ms by the clock that stamps the packets. */
@@ -319,6 +325,7 @@ function report(session: Session, order: StampOrder): StampRun {
     extra: { opening: asked(exchanges, "opening"), closing: asked(exchanges, "closing") },
     reflector: worstEstimate(exchanges),
     stepped_ms: session.stepped_ms,
+    aligned_ms: session.aligned_ms,
     packet_bytes: ledger.bytes,
     end,
     errors: session.errors,

@@ -79,15 +79,15 @@ export function isSteady(packets: readonly StampPacket[]): boolean {
 
 /**
  * The offset between the clocks from the exchange with the shortest round trip (RFC 5905 section 8): the middle between the
- * least and the most it can be. `stepped_ms` is how far our own clock was set meanwhile.
+ * least and the most it can be. `ours_ms` is how far our own timestamps may be off.
  */
-export function clockOffset(packets: readonly StampPacket[], stepped_ms: number): Offset | undefined {
+export function clockOffset(packets: readonly StampPacket[], ours_ms: number): Offset | undefined {
   const times = timesOf(packets).filter((each) => each !== null);
   const [first, ...others] = times;
   if (first === undefined) return undefined;
   const best = others.reduce((least, each) => (each.rtt_ms < least.rtt_ms ? each : least), first);
   const estimate = (best.t2 - best.t1 + (best.t3 - best.t4)) / 2;
-  return { estimate, error: best.rtt_ms / 2 + resolution(times) + Math.abs(stepped_ms) };
+  return { estimate, error: best.rtt_ms / 2 + resolution(times) + ours_ms };
 }
 
 /** Packets of the stream that came back, in the order in which the reflector (`up`) or we (`down`, `both`) got them. */

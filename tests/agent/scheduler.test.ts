@@ -77,6 +77,42 @@ test("a new offset moves a test without an extra run", async () => {
   expect(at()).toEqual([0, 12_600]);
 });
 
+describe("a test that names clients", () => {
+  const mesh = (peers: readonly string[], more: Partial<InstructedTest> = {}) =>
+    peers.map((peer, place) => instructed({ test_id: `m.${peer}`, destination: `client:${peer}`, offset_s: place * 2, ...more }));
+
+  test("begins with its peers one after the other, each in a place of its own in the interval", async () => {
+    const { clock, scheduler, at } = setUp();
+    scheduler.apply([...mesh(["a", "b", "c"]), instructed()]);
+    await clock.advance(30 * S);
+    expect([at("m.a")[0], at("m.b")[0], at("m.c")[0], at()[0]]).toEqual([0, 100, 200, 0]);
+    // In phase: at :10, :12 and :14 of 12:00:03.4.
+    expect([at("m.a")[1], at("m.b")[1], at("m.c")[1]]).toEqual([6600, 8600, 10_600]);
+  });
+
+  test("many of them still begin within half an interval", async () => {
+    const { clock, scheduler, runs } = setUp();
+    scheduler.apply(mesh(Array.from({ length: 200 }, (_, index) => `p${index}`)));
+    await clock.advance(5 * S);
+    expect(runs).toHaveLength(200);
+  });
+
+  test("does not lose the first run of one peer when another joins at that moment", async () => {
+    const { clock, scheduler, at } = setUp();
+    scheduler.apply(mesh(["a", "b"]));
+    scheduler.apply(mesh(["a", "c", "b"]));
+    await clock.advance(1 * S);
+    expect([at("m.a"), at("m.b"), at("m.c")]).toEqual([[0], [100], [0]]);
+  });
+
+  test("is found by its own id, and by that of one peer", () => {
+    const { scheduler } = setUp();
+    scheduler.apply([...mesh(["a", "b"]), instructed({ test_id: "mm" })]);
+    expect(scheduler.find("m").map(({ test_id }) => test_id)).toEqual(["m.a", "m.b"]);
+    expect(scheduler.find("m.b").map(({ test_id }) => test_id)).toEqual(["m.b"]);
+  });
+});
+
 test("a run still going is not joined by another: left out and counted", async () => {
   const { clock, scheduler, at } = setUp(25 * S);
   scheduler.apply([instructed()]);

@@ -1,10 +1,13 @@
 // SIP OPTIONS against real sockets: servers that answer, that lose, that lie, that drip and that say nothing.
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
+import { findTool } from "../../agent/exec.ts";
 import type { Endpoint } from "../../agent/probes/endpoint.ts";
 import { askOptions, type SipOutcome } from "../../agent/voice/sip.ts";
 import { RESPONSE_MAX, ResponseReader, readResponse } from "../../agent/voice/sip-message.ts";
+import { certificates } from "./helpers/dns-server.ts";
 import { generator, mutate } from "./helpers/mutations.ts";
 
 const open: (UdpSocket | Server)[] = [];
@@ -258,6 +261,21 @@ describe("over TCP", () => {
     const port = await tcpServer((_request, socket) => socket.write("SIP/2.0 400 Bad Request\r\n\r\n"));
     const outcome = await askOptions({ endpoint: endpointAt(port), transport: "tls" }, AbortSignal.timeout(2000));
     expect(errorOf(outcome)).toMatchObject({ code: "tls_failed", source: "target" });
+  });
+});
+
+describe.skipIf(findTool("openssl") === undefined)("over TLS (needs openssl)", () => {
+  test("an answer behind a certificate nobody vouches for is an answer, and the certificate is told", async () => {
+    const server = createTls(certificates().selfSigned, (socket) => {
+      socket.on("error", () => socket.destroy());
+      socket.once("data", (bytes) => socket.write(answer(bytes.toString("latin1"))));
+    });
+    open.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+    const { port } = server.address() as AddressInfo;
+    const outcome = await askOptions({ endpoint: endpointAt(port), transport: "tls" }, AbortSignal.timeout(5000));
+    expect(outcome).toMatchObject({ ok: true, status: 200, certificate_error: "DEPTH_ZERO_SELF_SIGNED_CERT" });
+    expect(outcome.ok && outcome.connect_ms).toBeGreaterThan(0);
   });
 });
 

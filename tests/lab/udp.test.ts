@@ -5,7 +5,7 @@ import { type Family, Lab } from "./harness/lab.ts";
 import { labTest, random, report } from "./harness/lab-test.ts";
 import { number } from "./harness/ours.ts";
 import { type Floor, measureFloor } from "./harness/ping-rows.ts";
-import { atBest, inTurn, type Row, Sheet } from "./harness/rows.ts";
+import { atBest, inTurn, type Row, Sheet, together } from "./harness/rows.ts";
 import { clockRows, lossRows, timeRows, udpRun } from "./harness/udp-rows.ts";
 
 let floor: Floor;
@@ -25,7 +25,8 @@ function drawLoss(index: number): Setting {
   const up = ["l2", "dir=up", `loss=${random.integer(0, 20)}%`, seed()];
   const down = ["l2", "dir=down", `loss=${random.integer(0, 20)}%`, seed()];
   const shape = [...delays, ...up, ...down];
-  return { name: `random ${index}: ${shape.join(" ")}`, shape };
+  console.log(`UDP random ${index}: ${shape.join(" ")}`);
+  return { name: `random ${index}`, shape };
 }
 
 const LOSSES: readonly Setting[] = [
@@ -38,12 +39,11 @@ const LOSSES: readonly Setting[] = [
 
 for (const { name, shape } of LOSSES) {
   labTest(`UDP: loss by direction, ${name}`, async (lab) => {
-    const run = (family: Family) =>
-      atBest(async () => {
-        await lab.shape(...shape);
-        return lossRows(lab, name, family);
-      });
-    report(await inTurn(run));
+    const run = async () => {
+      await lab.shape(...shape);
+      return together((family) => lossRows(lab, name, family));
+    };
+    report(await atBest(run));
   });
 }
 

@@ -12,6 +12,8 @@ export interface AgentOptions {
   token: string;
   name: string;
   state?: string;
+  /** Further options of `run`. */
+  args?: readonly string[];
 }
 
 export class AgentProcess {
@@ -24,11 +26,15 @@ export class AgentProcess {
   constructor(options: AgentOptions) {
     this.state = options.state ?? newStateDir();
     this.name = options.name;
-    this.#child = spawn(process.execPath, [AGENT_FILE, "run", "--state", this.state, "--name", options.name], {
-      detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, STREAMSWARM_SERVER: options.server, STREAMSWARM_TOKEN: options.token },
-    });
+    this.#child = spawn(
+      process.execPath,
+      [AGENT_FILE, "run", "--state", this.state, "--name", options.name, ...(options.args ?? [])],
+      {
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, STREAMSWARM_SERVER: options.server, STREAMSWARM_TOKEN: options.token },
+      },
+    );
     this.output = new Output(this.#child);
     this.exited = new Promise((resolve) => this.#child.once("exit", (code, signal) => resolve({ code, signal })));
   }

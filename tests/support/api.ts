@@ -14,6 +14,8 @@ import {
   type SeriesReply,
   seriesSchema,
   type Test,
+  type TestDetail,
+  testDetailSchema,
   testSchema,
 } from "#contract/api";
 
@@ -68,6 +70,15 @@ export class Api {
 
   async createTest(test: CreateTest): Promise<Test> {
     return testSchema.parse(await (await this.#fetch("POST", "/tests", test)).json());
+  }
+
+  /** A test with each of its clients' newest results. */
+  testDetail(id: string): Promise<TestDetail> {
+    return this.get(`/tests/${id}`, testDetailSchema);
+  }
+
+  async retire(clientId: string): Promise<void> {
+    await this.#fetch("PATCH", `/clients/${clientId}`, { status: "retired" });
   }
 
   /** A token that lets agents register. */

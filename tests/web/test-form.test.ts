@@ -1,16 +1,8 @@
 import { expect, test } from "vitest";
 import { TEST_TYPE_NAMES } from "#contract/test-types/index";
 import { safeNext } from "../../web/safe-next.ts";
-import {
-  bodyOf,
-  changedType,
-  chosen,
-  emptyForm,
-  errorsOf,
-  formOfTest,
-  paramFields,
-  withoutSameTarget,
-} from "../../web/state/test-form.ts";
+import { chosen, paramFields } from "../../web/state/param-fields.ts";
+import { bodyOf, changedType, emptyForm, errorsOf, formOfTest, withoutSameTarget } from "../../web/state/test-form.ts";
 import { iso, NOW } from "./make.ts";
 
 const form = { ...emptyForm(["a"]), destination: "crm.example" };

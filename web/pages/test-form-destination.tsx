@@ -5,7 +5,7 @@ import { isUp, STATUS_WORD } from "../health.ts";
 import type { Query } from "../hooks.ts";
 import { Field, TextField } from "../parts/field.tsx";
 import { Failed, Skeleton } from "../parts/states.tsx";
-import { AIMS, type Aim } from "../state/test-form.ts";
+import { AIMS, type Aim, clientCount } from "../state/test-form.ts";
 import type { FormWork } from "../state/use-test-form.ts";
 
 const AIM_WORD: Record<Aim, string> = { address: "An address", client: "Another client", mesh: "Each other (mesh)" };
@@ -103,16 +103,8 @@ function PeerField({ work: { form, error, change }, clients }: { work: FormWork;
 
 /** How many measurements an interval holds, where that is known before the test exists. */
 function MeshHint({ work: { form }, clients }: { work: FormWork; clients: Clients }) {
-  const alive = clients.data?.items.filter(({ status }) => status !== "retired");
-  const count =
-    form.target === "clients"
-      ? form.clientIds.length
-      : form.target === "all"
-        ? alive?.length
-        : form.target === "site"
-          ? alive?.filter(({ site }) => site === form.site).length
-          : undefined;
-  const pairs = count === undefined || count < 2 ? null : count * (count - 1);
+  const count = clientCount(form, clients.data?.items);
+  const pairs = count === null || count < 2 ? null : count * (count - 1);
   return (
     <p class="form-text field" data-testid="mesh-hint">
       Each client that runs this test measures to every other, both ways, and the test's page shows all pairs as a matrix.

@@ -3,16 +3,10 @@ import { LIMITS } from "#contract/limits";
 import { testType } from "#contract/test-types/index";
 import { TextField } from "../parts/field.tsx";
 import { Card } from "../parts/page.tsx";
-import {
-  bodyOf,
-  changedType,
-  chosen,
-  hasPacketSize,
-  type ParamField,
-  paramFields,
-  type TestForm,
-  usualPacketSize,
-} from "../state/test-form.ts";
+import { Shape } from "../parts/status.tsx";
+import { budgetNote } from "../state/byte-budget.ts";
+import { chosen, type ParamField, paramFields } from "../state/param-fields.ts";
+import { bodyOf, changedType, clientCount, hasPacketSize, type TestForm, usualPacketSize } from "../state/test-form.ts";
 import type { FormWork } from "../state/use-test-form.ts";
 import { PacketSize, TypeChoice } from "./test-form-choices.tsx";
 import { type Clients, DestinationFields } from "./test-form-destination.tsx";
@@ -46,6 +40,7 @@ export function WhatCard({ work, clients, fixedType }: WhatCardProps) {
         error={error("interval_s")}
         hint={`From ${LIMITS.intervalMinS} to ${LIMITS.intervalMaxS.toLocaleString("en-GB")}; ${usual} is usual.`}
       />
+      <BudgetWords work={work} clients={clients} />
       {hasPacketSize(form.type) && (
         <PacketSize
           value={form.packetSize}
@@ -56,6 +51,22 @@ export function WhatCard({ work, clients, fixedType }: WhatCardProps) {
       )}
       <Advanced work={work} />
     </Card>
+  );
+}
+
+/** What a month may take from the lines of those who run it. */
+function BudgetWords({ work: { form }, clients }: { work: FormWork; clients: Clients }) {
+  const note = budgetNote(form.type, bodyOf(form).params, Number(form.interval), clientCount(form, clients.data?.items));
+  if (note === null) return null;
+  return (
+    <div class="field budget-note" data-testid="budget-note">
+      <p class="form-text">{note.text}</p>
+      {note.warning && (
+        <p class="budget-warning" role="status">
+          <Shape tone="warn" /> <span>{note.warning}</span>
+        </p>
+      )}
+    </div>
   );
 }
 
@@ -84,7 +95,7 @@ function Advanced({ work }: { work: FormWork }) {
 }
 
 /** Parameters that stand for nothing while empty; of the others the agent finds a value. */
-const OPTIONAL = /^(expect_|headers$|alpn$)/;
+const OPTIONAL = /^(expect_|headers$|alpn$|sip$)/;
 
 function Param({
   field,

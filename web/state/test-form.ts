@@ -1,12 +1,12 @@
 // The test form as data: what was typed, the request it makes, and every field that is wrong.
-import { z } from "zod";
-import { createTestSchema, type Selector, type Test } from "#contract/api";
+import { type Client, createTestSchema, type Selector, type Test } from "#contract/api";
 import { peerDestination } from "#contract/destination";
 import { type FieldError, fieldErrors } from "#contract/problem";
 import { checkTest, isTestTypeName, type TestTypeName, testType } from "#contract/test-types/index";
 import { peerDestinationOf, peerName } from "../peers.ts";
 import { fieldMap } from "../problem.ts";
 import { tagsFromText, tagsText } from "../tags.ts";
+import { numberFrom, paramFields, paramText, paramValue } from "./param-fields.ts";
 
 export const TARGETS = ["clients", "all", "site", "tags"] as const;
 export type Target = (typeof TARGETS)[number];
@@ -33,69 +33,6 @@ export interface TestForm {
   tags: string;
 }
 
-/** A parameter of a type, read from its schema. */
-export interface ParamField {
-  readonly name: string;
-  readonly label: string;
-  readonly hint: string;
-  readonly kind: "number" | "choice" | "switch" | "text";
-  /** What an empty field stands for; empty where the agent decides. */
-  readonly fallback: string;
-  /** As the schema has them: 4 is a number, "1.1" is a text. */
-  readonly choices: readonly unknown[];
-}
-
-const propertySchema = z.object({
-  type: z.unknown().optional(),
-  description: z.string().optional(),
-  default: z.unknown().optional(),
-  anyOf: z.array(z.object({ const: z.unknown().optional() })).optional(),
-  enum: z.array(z.unknown()).optional(),
-});
-const objectSchema = z.object({ properties: z.record(z.string(), propertySchema).default({}) });
-
-const LABELS: Record<string, string> = {
-  ip_version: "IP version",
-  dscp: "DSCP",
-  df: "Don't fragment",
-  alpn: "Application protocols (ALPN)",
-  servername: "Server name (SNI)",
-  dnssec: "DNSSEC",
-  http_version: "HTTP version",
-  expect_json: "Expect JSON",
-  expect_rcode: "Expected outcome",
-  system: "Operating system's own look-up",
-  reuse: "Connection reuse",
-  insecure: "Accept an invalid certificate",
-  names: "Names of hops",
-  check_versions: "Try every TLS version",
-  send_bytes: "Bytes to send",
-};
-
-function labelOf(name: string): string {
-  const words = name.replaceAll("_", " ");
-  return LABELS[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-const looksLikeIndex = (choice: unknown) => typeof choice === "string" && /^\d+$/.test(choice);
-
-/** Fields of a type's parameters, except the packet size, which has its own place in the form. */
-export function paramFields(type: TestTypeName): ParamField[] {
-  const { properties } = objectSchema.parse(z.toJSONSchema(testType(type).params, { io: "input" }));
-  return Object.entries(properties)
-    .filter(([name]) => name !== "packet_size")
-    .map(([name, property]) => {
-      const choices = (property.enum ?? property.anyOf?.map((one) => one.const) ?? [])
-        .filter((choice) => choice !== undefined)
-        // Enumerations lose their order where a name looks like an index ("2" comes before "auto").
-        .sort((a, b) => Number(looksLikeIndex(a)) - Number(looksLikeIndex(b)));
-      const numeric = property.type === "number" || property.type === "integer";
-      const kind = choices.length > 0 ? "choice" : property.type === "boolean" ? "switch" : numeric ? "number" : "text";
-      const fallback = property.default === undefined ? "" : String(property.default);
-      return { name, label: labelOf(name), hint: property.description ?? "", kind, fallback, choices };
-    });
-}
-
 /** The packet size a new test of the type begins with; empty where its tool's own is usual. */
 export function usualPacketSize(type: TestTypeName): string {
   const usual: unknown = testType(type).params.safeParse({}).data?.packet_size;
@@ -110,10 +47,6 @@ export const changedType = (type: TestTypeName): Partial<TestForm> => ({
   interval: String(testType(type).default_interval_s),
   packetSize: usualPacketSize(type),
 });
-
-/** What is chosen: as typed, else the default. */
-export const chosen = (field: ParamField, typed: string | undefined) =>
-  typed === undefined || typed === "" ? field.fallback : typed;
 
 export const hasPacketSize = (type: TestTypeName) => Object.hasOwn(testType(type).params.shape, "packet_size");
 
@@ -164,19 +97,12 @@ export function formOfTest(test: Test): TestForm {
     ...aimOf(test.destination),
     interval: String(test.interval_s),
     packetSize: test.packet_size === null ? usualPacketSize(type) : String(test.packet_size),
-    params: Object.fromEntries(own.map(([name, value]) => [name, String(value)])),
+    params: Object.fromEntries(own.map(([name, value]) => [name, paramText(type, name, value)])),
     target,
     clientIds: test.client_ids,
     site: selector?.site ?? "",
     tags: tagsText(selector?.tags ?? {}),
   };
-}
-
-/** A typed number; text that is none stays text, so that the schema says what is wrong. */
-function numberFrom(text: string): number | string | undefined {
-  if (text.trim() === "") return undefined;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : text;
 }
 
 function paramsOf(form: TestForm): Record<string, unknown> {
@@ -186,12 +112,6 @@ function paramsOf(form: TestForm): Record<string, unknown> {
     if (text !== "") params[field.name] = paramValue(field, text);
   }
   return params;
-}
-
-function paramValue(field: ParamField, text: string): unknown {
-  if (field.kind === "switch") return text === "true";
-  if (field.kind === "choice") return field.choices.find((choice) => String(choice) === text) ?? text;
-  return field.kind === "number" ? numberFrom(text) : text;
 }
 
 function selectorOf(form: TestForm): Selector | null {
@@ -211,6 +131,17 @@ export function bodyOf(form: TestForm) {
     client_ids: form.target === "clients" ? form.clientIds : [],
     selector: selectorOf(form),
   };
+}
+
+/** How many clients a filled form names; null where that is only known when it is saved. */
+export function clientCount(
+  form: TestForm,
+  clients: readonly Pick<Client, "id" | "site" | "status">[] | undefined,
+): number | null {
+  if (form.target === "clients") return form.clientIds.length;
+  const alive = clients?.filter(({ status }) => status !== "retired");
+  if (form.target === "all") return alive?.length ?? null;
+  return form.target === "site" ? (alive?.filter(({ site }) => site === form.site).length ?? null) : null;
 }
 
 /** An edit that leaves its clients alone says nothing about them: a stored selector may be richer than this form. */

@@ -20,6 +20,7 @@ export type Saved = "none" | "opened" | "complete" | "closed";
 
 export interface Case {
   readonly id: string;
+  readonly client_id: string;
   readonly series: string;
   readonly aim: Aim;
   readonly opened_at: number;
@@ -59,6 +60,7 @@ export function openCase(
   };
   return {
     id: newTimedId(now),
+    client_id: clientId,
     series,
     aim,
     opened_at: now,
@@ -176,13 +178,13 @@ export function adopt(one: Case, shared: SharedEvidence, { id, site }: Identity)
 }
 
 /** The case as D1 keeps it; undefined once its evidence was let go. */
-export function toRow(one: Case, clientId: string): EventRow | undefined {
-  const { id, opened_at, completed_at, closed_at, verdict, summary, evidence } = one;
+export function toRow(one: Case): EventRow | undefined {
+  const { id, client_id, opened_at, completed_at, closed_at, verdict, summary, evidence } = one;
   if (evidence === null) return undefined;
   const series = readSeriesId(one.series);
   return {
     id,
-    client_id: clientId,
+    client_id,
     ...series,
     kind: "target_failed",
     opened_at,
@@ -195,12 +197,12 @@ export function toRow(one: Case, clientId: string): EventRow | undefined {
 }
 
 /** The case as live pages see it. */
-export function toFrame(one: Case, clientId: string): NetworkEvent {
-  const { id, opened_at, completed_at, closed_at, verdict, summary } = one;
+export function toFrame(one: Case): NetworkEvent {
+  const { id, client_id, opened_at, completed_at, closed_at, verdict, summary } = one;
   const series = readSeriesId(one.series);
   return toEvent({
     id,
-    client_id: clientId,
+    client_id,
     ...series,
     kind: "target_failed",
     opened_at,

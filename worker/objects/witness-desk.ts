@@ -126,7 +126,7 @@ export class WitnessDesk {
     this.#orderPath(one, failed.item);
     this.#cases.set(series, one);
     this.#keep(one);
-    this.#parts.tell(toFrame(one, this.#clientId));
+    this.#parts.tell(toFrame(one));
     this.#wait(one);
     this.#save(one);
     this.#later(this.#gather(one, failed), "witness_gather");
@@ -148,7 +148,7 @@ export class WitnessDesk {
   #close(one: Case, now: number): void {
     one.closed_at = now;
     this.#keep(one);
-    this.#parts.tell(toFrame(one, this.#clientId));
+    this.#parts.tell(toFrame(one));
     // One that is still being heard is written when that ends, with both.
     if (one.completed_at !== null) this.#save(one);
   }
@@ -248,9 +248,9 @@ export class WitnessDesk {
   #heard(one: Case): void {
     if (one.completed_at !== null || !this.#cases.has(one.series)) return;
     this.#keep(one);
-    if (isHeard(one)) return this.#later(this.#complete(one), "witness_complete");
     // What a follower waits for may be known by now.
-    if (one.follows !== null && one.evidence?.path_state !== "pending") this.#later(this.#catchUp(one), "witness_share");
+    if (isHeard(one)) this.#later(this.#complete(one), "witness_complete");
+    else if (one.follows !== null && one.evidence?.path_state !== "pending") this.#later(this.#catchUp(one), "witness_share");
   }
 
   async #catchUp(one: Case): Promise<void> {
@@ -314,7 +314,7 @@ export class WitnessDesk {
     one.summary = summaryOf(one.verdict, evidence, aim, targetName(one.aim), identity.site);
     one.evidence = bounded(evidence);
     this.#keep(one);
-    this.#parts.tell(toFrame(one, identity.id));
+    this.#parts.tell(toFrame(one));
     this.#save(one);
     if (one.follows === null) {
       await fleet(this.#parts.env).shareWitness(aimKey(aim, one.aim), toShare(one, one.evidence ?? evidence, identity));
@@ -336,7 +336,7 @@ export class WitnessDesk {
     if (isSaved(one) || this.#cases.get(one.series) !== one) return;
     const db = database(this.#parts.env.DB);
     const wanted = wantedOf(one);
-    const row = toRow(one, this.#clientId);
+    const row = toRow(one);
     if (row !== undefined) await saveEvent(db, row);
     else await closeEvent(db, one.id, one.closed_at ?? Date.now());
     one.saved = wanted;

@@ -3,8 +3,18 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
+import {
+  type PeerReply,
+  type PeersReply,
+  peersBodySchema,
+  type ReflectorBody,
+  type ReflectorReply,
+  reflectorBodySchema,
+} from "#contract/peers";
 import { problem } from "#contract/problem";
 import { type HeartbeatReply, type Instruction, registerBodySchema, uploadBodySchema } from "#contract/wire";
+
+export type PeerFound = Extract<PeerReply, { addresses: string[] }>;
 
 export interface Item {
   seq: number;
@@ -22,6 +32,16 @@ export class HttpEdge {
   /** Client tokens that count; enrolment is by `enrol`. */
   tokens = new Set<string>();
   heartbeat: Partial<HeartbeatReply> = {};
+  /** Ids that were asked for, request by request, and what is known of them. */
+  readonly asked: string[][] = [];
+  peers = new Map<string, Omit<PeerFound, "client_id"> | { problem: string }>();
+  /** Where reflectors said they are, request by request, and the secrets they get. */
+  readonly reflectors: ReflectorBody[] = [];
+  secrets: ReflectorReply["secrets"] = [];
+  /** While set, requests of these names are answered so, or not at all. */
+  fault: { paths: readonly string[]; status: number | "silence" } | undefined;
+  /** The edge's clock, epoch ms. */
+  now: () => number = Date.now;
   #clients = 0;
 
   constructor() {
@@ -60,7 +80,16 @@ export class HttpEdge {
     };
     if (path === "register") return this.#register(token, text, send);
     if (!this.tokens.has(token)) return send(401, problem("token_revoked", "This client was removed."));
+    if (this.fault?.paths.includes(path)) {
+      if (this.fault.status === "silence") return;
+      return send(this.fault.status, problem("unavailable", "Try again."));
+    }
     if (path === "instruction") return send(200, this.instruction);
+    if (path === "reflector") {
+      this.reflectors.push(reflectorBodySchema.parse(JSON.parse(text)));
+      return send(200, { secrets: this.secrets, server_time: this.now() });
+    }
+    if (path === "peers") return send(200, this.#tellPeers(text));
     if (path === "heartbeat") {
       const reply = {
         last_seq: this.last,
@@ -77,6 +106,13 @@ export class HttpEdge {
     this.items.push(...([...body.results, ...body.hosts] as Item[]).filter((item) => item.seq > this.last));
     this.last = Math.max(this.last, body.to);
     send(200, { ack: this.last });
+  }
+
+  #tellPeers(text: string): PeersReply {
+    const { client_ids } = peersBodySchema.parse(JSON.parse(text));
+    this.asked.push(client_ids);
+    const peers = client_ids.map((client_id) => ({ client_id, ...(this.peers.get(client_id) ?? { problem: "not_yours" }) }));
+    return { peers, server_time: this.now() };
   }
 
   #register(token: string, text: string, send: (status: number, body: unknown) => void): void {

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { peerDestination } from "../destination.ts";
 import type { FieldError } from "../problem.ts";
 import { fieldErrors } from "../problem.ts";
+import { bandwidth } from "./bandwidth.ts";
 import type { TestType } from "./define.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
@@ -15,7 +16,7 @@ import { traceroute } from "./traceroute.ts";
 import { udp } from "./udp.ts";
 import { voip } from "./voip.ts";
 
-export const TEST_TYPES = { ping, traceroute, tcp, tls, dns, http, mtu, udp, voip, qos } as const;
+export const TEST_TYPES = { ping, traceroute, tcp, tls, dns, http, mtu, udp, bandwidth, voip, qos } as const;
 
 export type TestTypeName = keyof typeof TEST_TYPES;
 export const TEST_TYPE_NAMES = Object.keys(TEST_TYPES) as [TestTypeName, ...TestTypeName[]];

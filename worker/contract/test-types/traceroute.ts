@@ -1,12 +1,15 @@
 import { z } from "zod";
 import { checkHost, ipVersion } from "../destination.ts";
-import { metricsOf } from "../metrics.ts";
+import { type MetricName, metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
 import { defineTestType, familyMismatch, hostContact } from "./define.ts";
 import { dscpField, ipVersionField, timeoutField } from "./fields.ts";
 
 /** Largest probe payload: what the tools send, 65000 bytes of packet, less the IPv6 and UDP headers (RFC 8200, 768). */
 export const TRACEROUTE_PAYLOAD_MAX = 64_952;
+
+/** What a traceroute with a DSCP tells of it, by the same probes as a QoS test. */
+const DSCP_METRICS: readonly MetricName[] = ["qos_dscp_sent", "qos_bleached_at_hop", "qos_preserved"];
 
 const tracerouteParams = z.strictObject({
   method: z.enum(["auto", "udp", "icmp", "tcp"]).default("auto").describe("Probe protocol; auto is UDP, then ICMP, then TCP"),
@@ -59,7 +62,7 @@ export const traceroute = defineTestType({
   summary: "The path to a host: every hop, parallel paths, changes, loops and where answers stop",
   destination: { hint: "A host name or an IP address, without scheme, port or path.", example: "crm.example or 192.0.2.10" },
   params: tracerouteParams,
-  metrics: metricsOf("traceroute"),
+  metrics: [...metricsOf("traceroute"), ...DSCP_METRICS],
   headline: ["path_rtt_median", "path_hop_count", "path_changed", "path_loss_pct"],
   default_interval_s: 60,
   peer: "address",
