@@ -173,9 +173,12 @@ class Display {
 
 const LOOK_MS = 1000;
 
-function signalled(): Promise<void> {
+/** Told to stop by a signal, or because whoever read the output is gone. */
+function told(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    // Without a listener the error of the next row would end the process with a stack trace.
+    process.stdout.on("error", () => resolve());
   });
 }
 
@@ -186,7 +189,7 @@ async function reflect(flags: Flags): Promise<void> {
   const reflector = new Reflector();
   const { secret, host, port, open } = settings;
   const secrets = secret === undefined ? [] : [{ from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY, secret }];
-  const stopped = signalled();
+  const stopped = told();
   const clock = settings.offset_ms === 0 ? {} : { clock: shiftedClock(settings.offset_ms) };
   await reflector.start({ port, open, secrets: () => secrets, watch: display.watch, ...clock, ...(host && { host }) });
   const bound = reflector.address;

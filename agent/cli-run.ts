@@ -2,6 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { REFLECTOR_PORT } from "#contract/peers";
+import { keepLedgerIn } from "./bandwidth/ledger.ts";
 import { type Config, fromEnvironment, fromFile, parseTags, type RawConfig, resolveConfig } from "./config.ts";
 import { loadAgreement } from "./consent.ts";
 import { discoverServer } from "./discovery.ts";
@@ -67,6 +68,7 @@ async function run(flags: Flags): Promise<void> {
   if (config.ca !== undefined) trustCa(config.ca);
   useProxyFromEnvironment();
   const state = prepareState(config);
+  keepLedgerIn(state.path);
   const server = await chooseServer(config, state);
   const [{ Agent }, { createLog }] = await Promise.all([import("./agent.ts"), import("./log.ts")]);
   const log = createLog(config.log_level);

@@ -21,7 +21,7 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
 }
 
 /** Text of a server or a router must not speak to the terminal: control characters, and those that turn its direction. */
-const harmless = (text: string): string => text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+export const harmless = (text: string): string => text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 
 /** Shows rows one by one, each column as wide as its widest cell so far, so that figures stand under each other. */
 export class RowPrinter {

@@ -25,6 +25,7 @@ const TestPage = fetched(() => import("./pages/test.tsx").then((page) => page.Te
 const TestsPage = fetched(() => import("./pages/tests.tsx").then((page) => page.TestsPage));
 const NewTestPage = fetched(() => import("./pages/test-form.tsx").then((page) => page.NewTestPage));
 const EditTestPage = fetched(() => import("./pages/test-form.tsx").then((page) => page.EditTestPage));
+const EventsPage = fetched(() => import("./pages/events.tsx").then((page) => page.EventsPage));
 const TokensPage = fetched(() => import("./pages/tokens.tsx").then((page) => page.TokensPage));
 const UsersPage = fetched(() => import("./pages/users.tsx").then((page) => page.UsersPage));
 const AuditPage = fetched(() => import("./pages/audit.tsx").then((page) => page.AuditPage));
@@ -36,6 +37,7 @@ const ROUTES: readonly (readonly [string, ComponentType])[] = [
   ["/tests/new", NewTestPage],
   ["/tests/:id", TestPage],
   ["/tests/:id/edit", EditTestPage],
+  ["/events", EventsPage],
   ["/tokens", TokensPage],
   ["/users", UsersPage],
   ["/audit", AuditPage],

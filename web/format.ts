@@ -23,21 +23,23 @@ export const inSentence = (name: string) => (TURNS.test(name) ? `\u2068${name}\u
 /** A type as people know it; one of tomorrow by its own name. */
 export const typeLabel = (type: string) => (isTestTypeName(type) ? testType(type).label : type);
 
-/** A type within a sentence: "ping", "path MTU", "DNS". */
+/** A type within a sentence: "ping", "path MTU", "DNS", "QoS". */
 export function typeWord(type: string): string {
   const label = typeLabel(type);
-  return /^\p{Lu}{2}/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
+  return /^.\S*\p{Lu}/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
 }
 
 /** "ping to 192.0.2.1"; a name is looked up, not gone to, and the clients of a mesh measure one another. */
 export function typeAndTarget(type: string, destination: string): string {
   if (isMesh(destination)) return `${typeWord(type)} with each other`;
+  if (type === "bandwidth" && destination === "edge") return "bandwidth to this server";
   return `${typeWord(type)} ${type === "dns" ? "of" : "to"} ${inSentence(destinationText(destination))}`;
 }
 
 /** A test's name in lists; one that was only made of its destination says it in words. */
 export function testName({ name, type, destination }: { name: string; type: string; destination: string }): string {
-  return name === `${destination} ${type}` ? `${destinationText(destination)} ${typeWord(type)}` : name;
+  const made = name === `${destination} ${type}` && !isMesh(destination);
+  return made ? `${destinationText(destination)} ${typeWord(type)}` : name;
 }
 
 /** A message as a sentence of its own. */
@@ -89,6 +91,7 @@ function scaled(value: number, base: number, units: readonly string[]): Shown {
 
 const EXACT_BYTES = 65_536;
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+const DECIMAL = ["B", "kB", "MB", "GB", "TB", "PB"];
 const RATES = ["B/s", "kB/s", "MB/s", "GB/s"];
 const BIT_RATES = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
 /** A point in time as agents write it (RFC 3339, UTC). */
@@ -147,6 +150,8 @@ export function formatMetric(name: string, value: Value): Shown | null {
   if (typeof value === "boolean") return { text: value ? "yes" : "no", unit: "" };
   if (typeof value === "string") return { text: formatWord(value), unit: "" };
   if (!Number.isFinite(value)) return null;
+  // What a line carried is counted as lines are sold.
+  if (name.startsWith("bw_") && isMetricName(name) && METRICS[name].unit === "bytes") return scaled(value, 1000, DECIMAL);
   return formatUnit(value, isMetricName(name) ? METRICS[name].unit : "");
 }
 

@@ -17,6 +17,7 @@ import { events } from "./routes/events.ts";
 import { live } from "./routes/live.ts";
 import { results } from "./routes/results.ts";
 import { session } from "./routes/session.ts";
+import { speed } from "./routes/speed.ts";
 import { tests } from "./routes/tests.ts";
 import { VERSION } from "./version.ts";
 
@@ -62,6 +63,7 @@ app.use(async (context, next) => {
 
 // Sockets first: nothing may touch the headers of an upgrade that an object answered.
 app.route("/api/agent/v1", agent as unknown as Hono<App>);
+app.route("/api/agent/v1/speed", speed as unknown as Hono<App>);
 app.route("/api/v1", live);
 app.use(async (context, next) => {
   await next();

@@ -10,6 +10,8 @@ export interface Env {
   FLEET: DurableObjectNamespace<FleetObject>;
   PASSWORD: DurableObjectNamespace<PasswordObject>;
   FAILURES: RateLimit;
+  /** Bytes of bandwidth tests, in units of ten million. */
+  SPEED: RateLimit;
   /** Signs session cookies; at least 32 random bytes. */
   SESSION_KEY: string;
   /** Signs agent tokens; at least 32 random bytes. */

@@ -276,7 +276,7 @@ export class Phase {
     const { slices, by } = this.#slices(this.#loadedUntil + 1);
     const warm = this.#warm(slices);
     const ended = this.#ended ?? "stopped";
-    const counted = countedSlices(slices, warm, ended === "budget");
+    const counted = countedSlices(slices, warm, ended === "steady" || ended === "budget" ? ended : "other");
     const mbps = rateOf(counted);
     const since = this.#loadedSince(slices);
     const until = this.#loadedUntil;

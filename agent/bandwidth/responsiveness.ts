@@ -41,7 +41,8 @@ const PROBES_LEAST = 3;
  * load-bearing connections, cannot be had over HTTP/1.1. `parts` names what went in.
  */
 export function responsiveness(probes: ForeignProbes): { rpm: number; parts: string[] } | undefined {
-  if (probes.tcp.length < PROBES_LEAST) return undefined;
+  // Without an HTTP round trip it would be another quantity under the same name.
+  if (probes.tcp.length < PROBES_LEAST || probes.http.length < PROBES_LEAST) return undefined;
   const all = [
     ["tcp", probes.tcp],
     ["tls", probes.tls],

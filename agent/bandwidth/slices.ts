@@ -6,7 +6,7 @@ export const SLICE_MS = 250;
 /** So many slices in a row have to agree for the rate to be steady, within this share of their mean. */
 export const STEADY_SLICES = 4;
 const STEADY_SPREAD = 0.03;
-/** A phase that its budget ended early is told when its last slices agree this well. */
+/** Slices that are one rate, if not a steady one. */
 const SHORT_SLICES = 3;
 const SHORT_SPREAD = 0.1;
 
@@ -77,16 +77,10 @@ function agree(slices: readonly number[], spread: number): boolean {
 export const isSteady = (slices: readonly number[], warm: number): boolean =>
   slices.length - warm >= STEADY_SLICES && agree(slices.slice(-STEADY_SLICES), STEADY_SPREAD);
 
-/**
- * The slices a rate is told from: those after the warm-up, three at least. Where the byte budget ended the phase before,
- * the last ones if three or more agree; else none, since a ramp is no rate.
- */
-export function countedSlices(slices: readonly number[], warm: number, cutShort: boolean): readonly number[] {
-  const after = slices.slice(warm);
-  if (after.length >= (cutShort ? STEADY_SLICES : SHORT_SLICES)) return after;
-  if (!cutShort) return [];
+/** The last slices, as many as agree within a tenth of their mean; those from `from` on. */
+function agreeing(slices: readonly number[], from: number): readonly number[] {
   let counted: readonly number[] = [];
-  for (let n = SHORT_SLICES; n < slices.length; n++) {
+  for (let n = SHORT_SLICES; n <= slices.length - from; n++) {
     const last = slices.slice(-n);
     if (!agree(last, SHORT_SPREAD)) break;
     counted = last;
@@ -94,9 +88,26 @@ export function countedSlices(slices: readonly number[], warm: number, cutShort:
   return counted;
 }
 
-/** p50 of slices: the lower of two middle ones, so that what a stall held back and then delivered at once never counts double. */
+/**
+ * The slices a rate is told from: those after the warm-up, three at least. Of a line that became steady, those since it was:
+ * before, the connections were still finding its rate. Where the byte budget ended the phase before the warm-up was over,
+ * the last ones if three or more agree; else none, since a ramp is no rate.
+ */
+export function countedSlices(slices: readonly number[], warm: number, ended: "steady" | "budget" | "other"): readonly number[] {
+  if (ended === "steady") return agreeing(slices, warm);
+  const after = slices.slice(warm);
+  if (after.length >= (ended === "budget" ? STEADY_SLICES : SHORT_SLICES)) return after;
+  return ended === "budget" ? agreeing(slices, 1) : [];
+}
+
+/**
+ * p50 of the slices, each seen with the ones after it over a second: what a lost segment, or a process held up, keeps back in
+ * one slice comes with the next, and alone they would say too little and too much.
+ */
 export function rateOf(slices: readonly number[]): number | undefined {
-  const rate = percentile(slices, 50);
+  const width = Math.min(STEADY_SLICES, slices.length);
+  const seconds = slices.slice(width - 1).flatMap((_, index) => mean(slices.slice(index, index + width)) ?? []);
+  const rate = percentile(seconds, 50);
   return rate === undefined || rate <= 0 ? undefined : rate;
 }
 

@@ -19,6 +19,19 @@ const finite = (text: string | undefined): number | undefined => {
   return Number.isFinite(value) ? value : undefined;
 };
 
+/** RFC 5905 appendix A.1: strata of synchronised clocks. */
+const isSynced = (stratum: number | undefined): boolean => stratum !== undefined && stratum >= 1 && stratum <= 15;
+
+/** What all parts of an error add up to, all in one unit; undefined where one is missing or absurd. */
+function bound(off: number | undefined, delay: number | undefined, dispersion: number | undefined): number | undefined {
+  if (off === undefined || delay === undefined || dispersion === undefined || delay < 0 || dispersion < 0) return undefined;
+  const sum = Math.abs(off) + dispersion + delay / 2;
+  return sum < ABSURD ? sum : undefined;
+}
+
+/** No clock that is off by more is worth the name, seconds or milliseconds. */
+const ABSURD = 1e6;
+
 /**
  * `chronyc -c tracking`: reference id, name, stratum, reference time, system time, last offset, RMS offset, frequency, residual
  * frequency, skew, root delay, root dispersion, update interval, leap status. Seconds. The bound is the one of its manual:
@@ -30,9 +43,8 @@ export function parseChronyTracking(stdout: string): SyncState | null {
   const [stratum, off, delay, dispersion] = [fields[2], fields[4], fields[10], fields[11]].map(finite);
   const leap = fields[13];
   if (leap === "Not synchronised" || !["Normal", "Insert second", "Delete second"].includes(leap ?? "")) return null;
-  if (stratum === undefined || stratum < 1 || stratum > 15) return null;
-  if (off === undefined || delay === undefined || dispersion === undefined || delay < 0 || dispersion < 0) return null;
-  return { source: "chrony", error_ms: (Math.abs(off) + dispersion + delay / 2) * 1000 };
+  const error_s = bound(off, delay, dispersion);
+  return isSynced(stratum) && error_s !== undefined ? { source: "chrony", error_ms: error_s * 1000 } : null;
 }
 
 /** systemd-timesyncd sets a clock that is further off than this and slews one that is nearer, ms; it states no bound. */
@@ -51,9 +63,8 @@ export function parseNtpq(stdout: string): SyncState | null {
     finite,
   );
   if (!["00", "01", "10", "none", "add_sec", "del_sec"].includes(leap ?? "")) return null;
-  if (stratum === undefined || stratum < 1 || stratum > 15) return null;
-  if (off === undefined || delay === undefined || dispersion === undefined || delay < 0 || dispersion < 0) return null;
-  return { source: "ntpd", error_ms: Math.abs(off) + dispersion + delay / 2 };
+  const error_ms = bound(off, delay, dispersion);
+  return isSynced(stratum) && error_ms !== undefined ? { source: "ntpd", error_ms } : null;
 }
 
 export const CHRONYC: SyncTool = { name: "chronyc", args: ["-n", "-c", "tracking"], parse: parseChronyTracking };

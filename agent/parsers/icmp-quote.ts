@@ -6,6 +6,7 @@ export type ProbeProtocol = "udp" | "tcp";
 /** The fields of a probe that tell it from others, and what the network may have changed. */
 export interface ProbeHeader {
   readonly protocol: ProbeProtocol;
+  readonly source: string;
   readonly destination: string;
   /** Time to live, or hop limit. */
   readonly ttl: number;
@@ -110,11 +111,12 @@ function readIp(packet: Buffer): IpPacket | undefined {
 
 function headerOf(packet: IpPacket): ProbeHeader | undefined {
   const protocol = PROTOCOLS.get(packet.protocol);
-  const { payload, destination, ttl, tos, id } = packet;
+  const { payload, source, destination, ttl, tos, id } = packet;
   if (protocol === undefined || payload.length < QUOTED_UPPER) return undefined;
   const mark = protocol === "udp" ? payload.readUInt16BE(4) : payload.readUInt32BE(4);
   return {
     protocol,
+    source,
     destination,
     ttl,
     tos,
@@ -148,11 +150,15 @@ function isSound({ version, header, payload, length }: IpPacket): boolean {
   return checksum([header.subarray(8, 40), pseudo, message]) === 0xffff;
 }
 
+/** SYN alone among the flags of a TCP header (RFC 9293 3.1), whatever it says of ECN: the kernel resets what a probe begins. */
+const isSyn = ({ payload }: IpPacket): boolean => payload.length > 13 && (payload.readUInt8(13) & 0x3f) === 0x02;
+
 /** The probe that a packet of this host is, or undefined when it is none. */
 export function readProbe(bytes: Buffer): ProbeHeader | undefined {
   const packet = readIp(bytes);
   if (packet === undefined || (packet.version === 4 && checksum([packet.header]) !== 0xffff)) return undefined;
-  return headerOf(packet);
+  const probe = headerOf(packet);
+  return probe?.protocol === "tcp" && !isSyn(packet) ? undefined : probe;
 }
 
 /** What an ICMP error quotes; undefined for any other packet and for a damaged one. */

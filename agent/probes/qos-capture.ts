@@ -186,9 +186,9 @@ export class Capture {
   #read(outgoing: boolean, packet: Buffer, at_us: number): Captured | undefined {
     const ours = ({ source_port, destination }: ProbeHeader) =>
       source_port === this.#flow.source_port && sameAddress(canonicalAddress(destination), this.#flow.address);
-    const sent = outgoing ? readProbe(packet) : undefined;
-    if (sent !== undefined && ours(sent)) return { at_us, sent };
-    // Where this host is its own target, errors are captured as outgoing too.
+    const sent = readProbe(packet);
+    // What this host sends to itself is only seen coming in.
+    if (sent !== undefined && ours(sent) && (outgoing || sent.source === sent.destination)) return { at_us, sent };
     const quote = readQuote(packet);
     return quote !== undefined && ours(quote.probe) ? { at_us, quote } : undefined;
   }

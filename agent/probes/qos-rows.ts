@@ -33,6 +33,9 @@ export function markRows(hops: readonly MarkHop[], sent: number): Row[] {
       ...place,
       cell(dscp === null ? "–" : dscpText(dscp), WIDTH.mark, dscpTone),
       cell(ecn === null ? "–" : ecnName(ecn), WIDTH.mark, ecnTone),
+      // Behind the columns that the classes have, which it must not widen.
+      cell(""),
+      cell(""),
       cell(remark, 0, "dim"),
     ];
   });
@@ -88,10 +91,14 @@ export function dscpWords({ metrics, detail }: Pick<Measurement, "metrics" | "de
   return [`nobody beyond the first hop told what became of ${dscpText(sent)}`, "warn"];
 }
 
-function ecnWords({ metrics, detail }: Measurement): Words {
+function ecnWords({ metrics, reasons, detail }: Measurement): Words {
   const { ecn_port, ecn_change = null } = detail as Detail;
   const cleared = ecn_change === null ? "" : `; its bits are cleared before or at hop ${ecn_change.at_hop}`;
   const tone: Tone = ecn_change === null ? "good" : "bad";
+  const unasked =
+    metrics.ecn_blocked === null && ["no_permission", "tool_missing", "unsupported"].includes(reasons.ecn_blocked ?? "");
+  if (unasked) return [`not asked for${cleared}`, "warn"];
+  if (reasons.ecn_capable === "refused") return [`port ${ecn_port} is closed, which tells nothing of ECN${cleared}`, "warn"];
   if (metrics.ecn_blocked === true) return [`handshakes that ask for ECN are blocked on port ${ecn_port}${cleared}`, "bad"];
   if (metrics.ecn_capable === true) return [`the target negotiates ECN on port ${ecn_port}${cleared}`, tone];
   if (metrics.ecn_capable === false)

@@ -79,13 +79,10 @@ function losses(packets: readonly StampPacket[]): [number, number, string][] {
   return runs.slice(0, LOSSES_MOST);
 }
 
-/** The stream in at most 60 columns: the largest delay over the minimum of each, null where a packet of it was lost. */
-function profile(packets: readonly StampPacket[], values: readonly (number | null)[]): (number | null)[] {
-  const width = Math.max(1, Math.ceil(packets.length / COLUMNS));
-  return Array.from({ length: Math.ceil(packets.length / width) }, (_, i) => {
-    const stretch = packets.slice(i * width, (i + 1) * width);
-    return stretch.some(({ fate }) => fate !== "answered") ? null : peak(values.slice(i * width, (i + 1) * width));
-  });
+/** A list cut into at most 60 columns of equal width. */
+function columns<Item>(items: readonly Item[]): Item[][] {
+  const width = Math.max(1, Math.ceil(items.length / COLUMNS));
+  return Array.from({ length: Math.ceil(items.length / width) }, (_, i) => items.slice(i * width, (i + 1) * width));
 }
 
 /** The stream in detail; `interval_ms` as asked. */
@@ -98,7 +95,12 @@ export function streamDetail(packets: readonly StampPacket[], interval_ms: numbe
     ...(steady
       ? {
           variation: { bounds_ms: VARIATION_BOUNDS, up: histogram(up), down: histogram(down) },
-          profile: { up: profile(packets, up), down: profile(packets, down) },
+          // Of each column the largest delay over the minimum, null where nothing arrived, and how many were lost.
+          profile: {
+            up: columns(up).map(peak),
+            down: columns(down).map(peak),
+            lost: columns(packets).map((each) => each.filter(({ fate }) => fate !== "answered" && fate !== "undecided").length),
+          },
         }
       : {}),
   };

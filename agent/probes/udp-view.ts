@@ -102,16 +102,31 @@ function clockRow(metrics: Metrics): Row[] {
   return [[cell("clocks", LABEL, "dim"), cell(text, 0, "dim")]];
 }
 
-const isProfile = (value: unknown): value is { up: (number | null)[]; down: (number | null)[] } =>
-  typeof value === "object" && value !== null && "up" in value && Array.isArray(value.up) && "down" in value;
+interface Profile {
+  readonly up: (number | null)[];
+  readonly down: (number | null)[];
+  readonly lost: number[];
+}
 
+const isProfile = (value: unknown): value is Profile =>
+  typeof value === "object" &&
+  value !== null &&
+  ["up", "down", "lost"].every((name) => Array.isArray((value as Record<string, unknown>)[name]));
+
+/** How many were lost in each column, as one digit. */
+const digits = (counts: readonly number[]): string =>
+  counts.map((lost) => (lost === 0 ? "·" : lost > 9 ? "+" : String(lost))).join("");
+
+/** The stream from left to right. */
 function pictureRows({ profile }: Measurement["detail"]): Row[] {
   if (!isProfile(profile) || profile.up.length < 2) return [];
   const picture = (label: string, columns: (number | null)[]): Row => {
     const most = Math.max(0, ...columns.filter(isNumber));
     return [cell(label, LABEL, "dim"), cell(`${bars(columns)}  up to ${milliseconds(most)} over the minimum`)];
   };
-  return [picture("delay up", profile.up), picture("delay down", profile.down)];
+  const rows = [picture("delay up", profile.up), picture("delay down", profile.down)];
+  if (profile.lost.some((lost) => lost > 0)) rows.push([cell("lost", LABEL, "dim"), cell(digits(profile.lost), 0, "warn")]);
+  return rows;
 }
 
 /** Rows of the result; none where nothing was measured, since the head has said why. */

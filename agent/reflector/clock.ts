@@ -14,6 +14,8 @@ export interface ReflectorClock {
 
 const ALIGN_MS = 3_600_000;
 const ASK_MS = 60_000;
+/** Where somebody always measures, a clock that was set is followed after this: whoever measured then is done. */
+const FOLLOW_MS = 600_000;
 
 export class HostClock implements ReflectorClock {
   #wall = startWallClock();
@@ -21,6 +23,7 @@ export class HostClock implements ReflectorClock {
   #askedAt = Number.NEGATIVE_INFINITY;
   #estimate = estimateOf(null);
   #steady = true;
+  #steadyAt = performance.now();
 
   constructor() {
     this.#ask();
@@ -38,13 +41,14 @@ export class HostClock implements ReflectorClock {
   attend(sessions: number): void {
     const now = performance.now();
     this.#steady = this.#wall.stepped() === 0;
-    if (sessions > 0) {
-      if (now - this.#askedAt > ASK_MS) this.#ask();
-    } else if (!this.#steady || now - this.#alignedAt > ALIGN_MS) {
-      this.#wall = startWallClock();
-      this.#alignedAt = now;
-      this.#steady = true;
-    }
+    if (this.#steady) this.#steadyAt = now;
+    if (sessions > 0 && now - this.#askedAt > ASK_MS) this.#ask();
+    const isDue = sessions > 0 ? now - this.#steadyAt > FOLLOW_MS : !this.#steady || now - this.#alignedAt > ALIGN_MS;
+    if (!isDue) return;
+    this.#wall = startWallClock();
+    this.#alignedAt = now;
+    this.#steadyAt = now;
+    this.#steady = true;
   }
 
   #ask(): void {

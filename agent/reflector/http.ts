@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { type ProblemCode, problem } from "#contract/problem";
 import { HttpGate } from "./http-auth.ts";
 import { Line, type LineHold } from "./http-line.ts";
+import { networkOf, Strangers } from "./http-strangers.ts";
 import { type Passed, receiveUp, sendDown } from "./http-transfer.ts";
 import type { Keyring } from "./keyring.ts";
 import { HTTP_LIMITS } from "./limits.ts";
@@ -16,8 +17,10 @@ export interface HttpRefusals {
   busy: number;
   /** Neither of the two requests there are. */
   unknown: number;
-  /** Connections beyond those one address, or all together, may have. */
+  /** Connections beyond those one network, or all together, may have or begin. */
   connections: number;
+  /** Requests without proof beyond the rate of their network; they end the connection. */
+  rate: number;
 }
 
 export interface HttpStats {
@@ -63,12 +66,14 @@ export class HttpReflector {
     uploads: 0,
     sent_bytes: 0,
     received_bytes: 0,
-    refused: { unauthenticated: 0, busy: 0, unknown: 0, connections: 0 },
+    refused: { unauthenticated: 0, busy: 0, unknown: 0, connections: 0, rate: 0 },
   };
   readonly server: Server;
   readonly #parts: Parts;
   readonly #gate = new HttpGate();
   readonly #line = new Line();
+  readonly #strangers = new Strangers();
+  /** By network. */
   readonly #connections = new Map<string, number>();
 
   constructor(parts: Parts) {
@@ -96,21 +101,29 @@ export class HttpReflector {
     this.stats.refused[why] += 1;
   }
 
-  /** Each address gets a share of the connections. */
+  /** Each network gets a share of the connections. */
   #count(socket: Socket): void {
-    const address = socket.remoteAddress ?? "";
-    const open = (this.#connections.get(address) ?? 0) + 1;
-    if (open > HTTP_LIMITS.connectionsPerAddress) {
+    const network = networkOf(socket.remoteAddress ?? "");
+    const open = (this.#connections.get(network) ?? 0) + 1;
+    if (open > HTTP_LIMITS.connectionsPerNetwork || !this.#strangers.admit(network)) {
       this.#refuse("connections");
       socket.destroy();
       return;
     }
-    this.#connections.set(address, open);
+    this.#connections.set(network, open);
     socket.once("close", () => {
-      const left = (this.#connections.get(address) ?? 1) - 1;
-      if (left > 0) this.#connections.set(address, left);
-      else this.#connections.delete(address);
+      const left = (this.#connections.get(network) ?? 1) - 1;
+      if (left > 0) this.#connections.set(network, left);
+      else this.#connections.delete(network);
     });
+  }
+
+  /** Whether a request without proof is within the rate of its network; the connection of one that is not ends. */
+  #bears({ socket }: IncomingMessage): boolean {
+    if (this.#strangers.admit(networkOf(socket.remoteAddress ?? ""))) return true;
+    this.#refuse("rate");
+    socket.destroy();
+    return false;
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -118,15 +131,19 @@ export class HttpReflector {
     // A connection that breaks takes its request and its answer with it; nothing else hears of it.
     request.on("error", () => response.destroy());
     response.on("error", () => response.destroy());
+    // Of one packet with many requests, those behind the one that ended the connection.
+    if (request.socket.destroyed) return;
     const wanted = read(method, url);
     if (typeof wanted === "string") {
+      if (!this.#bears(request)) return;
       this.#refuse("unknown");
       const detail =
         wanted === "bad_query" ? `bytes must be 0 to ${HTTP_LIMITS.transferBytes}` : "only /__down and /__up are here";
       answer(request, response, wanted, detail);
       return;
     }
-    const owner = this.#ownerOf(request, method, url);
+    const { owner, proved } = this.#ownerOf(request, method, url);
+    if (!proved && !this.#bears(request)) return;
     if (owner === undefined) {
       this.#refuse("unauthenticated");
       const header = { "www-authenticate": this.#gate.challenge() };
@@ -145,11 +162,11 @@ export class HttpReflector {
   }
 
   /** Who a request speaks for: a session by its key, or in open mode an address. */
-  #ownerOf(request: IncomingMessage, method: string, target: string): string | undefined {
+  #ownerOf(request: IncomingMessage, method: string, target: string): { owner: string | undefined; proved: boolean } {
     const keysOf = (ssid: number) => this.#parts.keyring.keysOf(ssid, Date.now()).map(({ key }) => key);
     const ssid = this.#gate.admit(request.headers.authorization, method, target, keysOf);
-    if (ssid !== undefined) return `ssid ${ssid}`;
-    return this.#parts.open ? `address ${request.socket.remoteAddress ?? ""}` : undefined;
+    if (ssid !== undefined) return { owner: `ssid ${ssid}`, proved: true };
+    return { owner: this.#parts.open ? `address ${request.socket.remoteAddress ?? ""}` : undefined, proved: false };
   }
 
   #transfer(

@@ -3,10 +3,13 @@
 export const DEFAULT_PORT = 8862;
 
 export const UDP_LIMITS = {
-  /** Sessions at once; a new one is refused when there are as many, those that run keep their quality. */
-  sessions: 64,
-  /** Of them, for one session identifier: one sender, or a recorded packet sent again from many addresses. */
-  sessionsPerSsid: 16,
+  /**
+   * Sessions at once; a new one is refused when there are as many, those that run keep their quality. Every run of every sender
+   * is one, and stays for its silence after the end: 200 senders with a few tests a minute have more than a thousand.
+   */
+  sessions: 2048,
+  /** Of them, for one session identifier: one sender with two tests a second, or a recorded packet sent again from many addresses. */
+  sessionsPerSsid: 128,
   /** Answers a second in one session. Senders may go down to 5 ms, which is 200; the rest is for bursts after a stall. */
   sessionRate: 250,
   sessionBurst: 250,
@@ -18,6 +21,8 @@ export const UDP_LIMITS = {
   strangerBurst: 1000,
   /** A session ends after this silence, milliseconds. */
   idle_ms: 60_000,
+  /** The same while more than half of the sessions there may be are there; senders pause for up to 10 s between two packets. */
+  idleCrowded_ms: 15_000,
   /** A secret is taken this long before and after its time, for clocks that differ, milliseconds. */
   secretGrace_ms: 120_000,
   /** Secrets in force at once; more are not looked at. */
@@ -43,9 +48,14 @@ export const HTTP_LIMITS = {
   hourBytes: 50_000_000_000,
   /** Holders of such an account remembered; one more is refused until one is full again. */
   accounts: 1024,
-  /** Connections at once, and of one address. */
+  /** Connections at once, and of one IPv4 address or IPv6 network of 64 bits. */
   connections: 256,
-  connectionsPerAddress: 48,
+  connectionsPerNetwork: 48,
+  /** Connections and requests without proof of a key, a second and at once, of one such network. */
+  strangerRate: 100,
+  strangerBurst: 300,
+  /** Networks of which that is remembered; all others share one account. */
+  networks: 1024,
   /** Request line and headers: time to arrive, milliseconds, and size, bytes. */
   headers_ms: 5000,
   headerBytes: 4096,

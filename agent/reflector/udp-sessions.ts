@@ -52,8 +52,12 @@ const keyOf = ({ address, port, ssid }: SessionName): string => `${address}|${po
 const holderOf = ({ address, ssid }: SessionName, authenticated: boolean): string =>
   authenticated ? `ssid ${ssid}` : `address ${address}`;
 
+const holderOfSession = ({ name, held }: ReflectorSession): string => holderOf(name, held !== undefined);
+
 export class SessionTable {
   readonly #sessions = new Map<string, ReflectorSession>();
+  /** Sessions of each holder that has one. */
+  readonly #counts = new Map<string, number>();
 
   get size(): number {
     return this.#sessions.size;
@@ -72,17 +76,26 @@ export class SessionTable {
   open(name: SessionName, held: HeldKey | undefined, first: number, now: number): ReflectorSession | undefined {
     if (this.#sessions.has(keyOf(name)) || this.#sessions.size >= UDP_LIMITS.sessions) return undefined;
     const holder = holderOf(name, held !== undefined);
-    const same = this.all().filter((other) => holderOf(other.name, other.held !== undefined) === holder).length;
+    const same = this.#counts.get(holder) ?? 0;
     if (same >= UDP_LIMITS.sessionsPerSsid) return undefined;
     const session = new ReflectorSession(name, held, first, now);
     this.#sessions.set(keyOf(name), session);
+    this.#counts.set(holder, same + 1);
     return session;
   }
 
   /** Ends the sessions of which that is true, and answers them. */
   end(isOver: (session: ReflectorSession) => boolean): ReflectorSession[] {
     const over = this.all().filter(isOver);
-    for (const session of over) this.#sessions.delete(keyOf(session.name));
+    for (const session of over) this.#forget(session);
     return over;
+  }
+
+  #forget(session: ReflectorSession): void {
+    this.#sessions.delete(keyOf(session.name));
+    const holder = holderOfSession(session);
+    const left = (this.#counts.get(holder) ?? 1) - 1;
+    if (left > 0) this.#counts.set(holder, left);
+    else this.#counts.delete(holder);
   }
 }

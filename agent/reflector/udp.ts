@@ -167,8 +167,10 @@ export class UdpReflector {
     const now = performance.now();
     const inForce = this.#parts.keyring.inForce(Date.now());
     const holds = ({ secret }: HeldKey) => inForce.some((one) => Buffer.compare(one.secret, secret.secret) === 0);
+    const isCrowded = this.#table.size > UDP_LIMITS.sessions / 2;
+    const patience_ms = isCrowded ? UDP_LIMITS.idleCrowded_ms : UDP_LIMITS.idle_ms;
     const over = this.#table.end(
-      (session) => now - session.lastHeard > UDP_LIMITS.idle_ms || (session.held !== undefined && !holds(session.held)),
+      (session) => now - session.lastHeard > patience_ms || (session.held !== undefined && !holds(session.held)),
     );
     for (const session of over) this.#parts.onEnd(session);
     this.#parts.clock.attend?.(this.#table.size);

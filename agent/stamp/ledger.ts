@@ -73,13 +73,12 @@ export interface LedgerOrder {
 const UNSET = readNtpTime(Buffer.alloc(8), 0);
 /** Numbers begin at 1: a reflector that counts by itself begins at 0, so that one that copies ours is told apart from it. */
 const FIRST = 1;
-/** A reflector's stay cannot be longer than the exchange, but for the steps its timestamps have; milliseconds. */
-const STEP_MS = 1;
 /** Numbers of repeated answers remembered, for each packet of the run: nobody may fill this host's memory. */
 const SPARE_MOST = 4;
 
+/** A reflector's stay cannot be longer than the exchange. */
 const isTimed = ({ received_ms: t2, sent_ms: t3 }: ReflectorPacket, t1: number, t4: number): boolean =>
-  t2 !== UNSET && t3 !== UNSET && t3 >= t2 && t3 - t2 <= t4 - t1 + STEP_MS;
+  t2 !== UNSET && t3 !== UNSET && t3 >= t2 && t3 - t2 <= t4 - t1;
 
 export class Ledger {
   readonly exchanges: Exchange[] = [];

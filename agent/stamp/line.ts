@@ -29,16 +29,18 @@ function widen(socket: Socket): void {
 
 export class StampLine {
   readonly #socket: Socket;
+  readonly #events: LineEvents;
   #closed = false;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, events: LineEvents) {
     this.#socket = socket;
+    this.#events = events;
   }
 
   /** Opens a socket to one address and port, or tells the errno name of why there is none. `address` is an IP literal. */
   static open(address: string, port: number, events: LineEvents): Promise<StampLine | { readonly errno: string }> {
     const socket = createSocket(isIP(address) === 6 ? "udp6" : "udp4");
-    const line = new StampLine(socket);
+    const line = new StampLine(socket, events);
     return new Promise((resolve) => {
       socket.on("message", (bytes, from) => events.onMessage(bytes, from));
       socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -57,14 +59,14 @@ export class StampLine {
     });
   }
 
-  /** Sends one packet, made anew for each try so that its timestamp is that of its sending. */
-  send(make: () => Buffer, onFailure: (errno: string) => void, events: LineEvents, tries = TRIES): void {
+  /** Sends one packet, made anew for each try so that its timestamp is that of its sending. `onFailure` is told why it was not sent. */
+  send(make: () => Buffer, onFailure: (errno: string) => void, tries = TRIES): void {
     if (this.#closed) return;
     this.#socket.send(make(), (error) => {
       if (error === null || error === undefined || this.#closed) return;
       const errno = errnoOf(error);
-      events.onError(errno);
-      if (errno === "ECONNREFUSED" && tries > 1) this.send(make, onFailure, events, tries - 1);
+      this.#events.onError(errno);
+      if (errno === "ECONNREFUSED" && tries > 1) this.send(make, onFailure, tries - 1);
       else onFailure(errno);
     });
   }

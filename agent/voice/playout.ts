@@ -45,6 +45,8 @@ const HISTORY = 500;
 const MAY_BE_LATE = 0.005;
 /** It shrinks by at most so much a packet, ms: voice played a twentieth faster is not noticed. */
 const SHRINK_MS = 1;
+/** Lengths it aims at, ms: real ones hold whole pieces of voice, and the next packet may be a little later than all before. */
+const STEP_MS = 10;
 
 interface Arrival {
   readonly index: number;
@@ -93,13 +95,13 @@ class Lateness {
     this.#seen += 1;
   }
 
-  /** The shortest buffer that would have kept enough of them, ms. */
+  /** The shortest buffer, in whole steps, that would have kept enough of them, ms. */
   needed(): number {
     const spare = Math.floor(Math.min(this.#seen, HISTORY) * MAY_BE_LATE);
     let later = 0;
     for (let bin = MOST_MS; bin > 0; bin--) {
       later += this.#counts[bin] ?? 0;
-      if (later > spare) return bin;
+      if (later > spare) return Math.ceil(bin / STEP_MS) * STEP_MS;
     }
     return 0;
   }

@@ -41,7 +41,23 @@ function fatesOf({ packets, loss }: Pick<StampRun, "packets" | "loss">): Map<num
   return fates;
 }
 
-const isTimed = ({ answer }: StampPacket): boolean => answer !== null && answer.rtt_ms !== null;
+/** A packet that left later than this tells that the process was held up, ms. */
+const HELD_UP_MS = 5;
+/** What arrived meanwhile is read within this time after, ms. */
+const CATCH_UP_MS = 3;
+
+/**
+ * Moments, in whole milliseconds of the stream, at which answers were read that may have waited: the process had been held up,
+ * as the packet shows that was due meanwhile. When they arrived nobody knows; the wait is not the network's.
+ */
+function catchingUp(packets: readonly StampPacket[]): Set<number> {
+  const moments = new Set<number>();
+  for (const { sent_ms, late_ms } of packets) {
+    if (late_ms <= HELD_UP_MS) continue;
+    for (let i = 0; i <= CATCH_UP_MS; i++) moments.add(Math.floor(sent_ms) + i);
+  }
+  return moments;
+}
 
 /**
  * Splits a run into its streams. The far end's speech is what the reflector sent, at the times it sent it; packets that this
@@ -50,6 +66,7 @@ const isTimed = ({ answer }: StampPacket): boolean => answer !== null && answer.
 export function streamsOf(run: Pick<StampRun, "packets" | "loss">): Streams {
   const fates = fatesOf(run);
   const split = ![...fates.values()].includes("lost");
+  const waited = catchingUp(run.packets);
   const up: StreamPacket[] = [];
   const down: StreamPacket[] = [];
   for (const packet of run.packets) {
@@ -57,9 +74,13 @@ export function streamsOf(run: Pick<StampRun, "packets" | "loss">): Streams {
     if (packet.fate === "undecided") continue;
     if (answer !== null) {
       const { t1, t2, t3, t4 } = answer;
-      const timed = isTimed(packet);
+      const timed = answer.rtt_ms !== null;
+      const read_ms = Math.floor(sent_ms + t4 - t1);
       up.push({ sent_ms, transit_ms: timed ? t2 - t1 : undefined });
-      down.push({ sent_ms: timed ? t3 - (t1 - sent_ms) : sent_ms, transit_ms: timed ? t4 - t3 : undefined });
+      down.push({
+        sent_ms: timed ? sent_ms + t3 - t1 : sent_ms,
+        transit_ms: timed && !waited.has(read_ms) ? t4 - t3 : undefined,
+      });
       continue;
     }
     const fate = fates.get(seq);

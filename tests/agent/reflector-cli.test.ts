@@ -27,9 +27,10 @@ interface Running {
 function start(args: readonly string[], env: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [CLI, "reflector", "--port", "0", "--host", "127.0.0.1", ...args], {
     env: { ...process.env, NODE_NO_WARNINGS: "1", ...env },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   children.add(child);
+  child.stderr?.pipe(process.stderr, { end: false });
   let text = "";
   child.stdout?.on("data", (part: Buffer) => {
     text += part.toString();
@@ -67,6 +68,22 @@ test("it makes a key, prints a command that measures, and says at its end what i
   expect(running.text()).toMatch(/stopped {2}1 sessions {2}20 packets answered {2}0 refused/);
   expect(running.text()).toMatch(/1 downloads 1\.0 MB/);
   expect(isRunning(running.child.pid ?? 0)).toBe(false);
+}, 20_000);
+
+test("it ends without a word when whoever reads its output is gone", async () => {
+  const running = start(["--json"]);
+  const [, port = "", key = ""] = await running.until(/127\.0\.0\.1:(\d+) --key ([\w-]{43})/);
+  const { child } = running;
+  let errors = "";
+  child.stderr?.on("data", (part: Buffer) => {
+    errors += part.toString();
+  });
+  const closed = once(child, "close", { signal: AbortSignal.timeout(8000) });
+  child.stdout?.destroy();
+  const session = sessionOf(parseSecret(key) ?? newSecret());
+  await (await Sender.open(Number(port))).ask(question(0, session));
+  expect(await closed).toEqual([0, null]);
+  expect(errors).toBe("");
 }, 20_000);
 
 test("a measurement with another key gets no reply, and the reflector counts it", async () => {

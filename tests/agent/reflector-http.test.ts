@@ -5,6 +5,7 @@ import { brotliCompressSync, constants } from "node:zlib";
 import { expect, test, vi } from "vitest";
 import { authorizationFor, HttpGate, NONCE_LIFE_MS, readChallenge } from "../../agent/reflector/http-auth.ts";
 import { Line } from "../../agent/reflector/http-line.ts";
+import { networkOf, Strangers } from "../../agent/reflector/http-strangers.ts";
 import { HTTP_LIMITS } from "../../agent/reflector/limits.ts";
 import { newSecret } from "../../agent/stamp/key.ts";
 import { sessionFor, startReflector } from "./helpers/reflector.ts";
@@ -296,11 +297,56 @@ test("floods of headers and garbage end the connection, not the server", async (
   expect((await prove(port, sessionFor(secret), "GET", "/__down?bytes=5")).body).toHaveLength(5);
 });
 
-test("one address has a bounded number of connections", async () => {
+test("one network has a bounded number of connections", async () => {
   const { port, reflector } = await startReflector();
-  const many = Array.from({ length: HTTP_LIMITS.connectionsPerAddress + 5 }, () => speak(port, ""));
+  const many = Array.from({ length: HTTP_LIMITS.connectionsPerNetwork + 5 }, () => speak(port, ""));
   await vi.waitFor(() => expect(reflector.stats?.http.refused.connections).toBe(5));
   await Promise.race(many);
   await reflector.stop();
   await Promise.all(many);
+});
+
+test("requests without proof get an answer at a bounded rate, many at once in one packet too; a holder of the key is served", async () => {
+  const { port, secret, reflector } = await startReflector();
+  const session = sessionFor(secret);
+  const authorization = authorizationFor(session, "GET", "/__down?bytes=5", await nonceOf(port));
+  const junk = `authorization: StreamSwarm ssid=9, nonce="${"A".repeat(43)}", mac="${"A".repeat(43)}"`;
+  const request = `GET /__down?bytes=1 HTTP/1.1\r\nhost: r\r\n${junk}\r\n\r\n`;
+  // The connection is there before the rate is used up.
+  const connected = await hold(port, undefined, "/__down?bytes=1");
+  const start = performance.now();
+  const flood = await Promise.all(Array.from({ length: 10 }, () => speak(port, request.repeat(150))));
+  const seconds = (performance.now() - start) / 1000;
+  expect(flood.every(({ took_ms }) => took_ms < HTTP_LIMITS.idle_ms + 2500)).toBe(true);
+  const { unauthenticated = 0, rate = 0 } = reflector.stats?.http.refused ?? {};
+  expect(unauthenticated).toBeLessThanOrEqual(HTTP_LIMITS.strangerBurst + HTTP_LIMITS.strangerRate * seconds);
+  expect(rate).toBeGreaterThan(0);
+  const served = new Promise<string>((resolve) => {
+    connected.on("data", (part: Buffer) => part.includes("200 OK") && resolve(part.toString("latin1")));
+  });
+  connected.write(`GET /__down?bytes=5 HTTP/1.1\r\nhost: r\r\nauthorization: ${authorization}\r\n\r\n`);
+  expect(await served).toContain("content-length: 5");
+});
+
+test("an IPv6 network of 64 bits is one stranger, an IPv4 address is one however it is written; others are not held up", () => {
+  expect(networkOf("2001:db8:0:7::1")).toBe(networkOf("2001:db8:0:7:ffff:1:2:3"));
+  expect(networkOf("2001:db8:0:7::1")).not.toBe(networkOf("2001:db8:0:8::1"));
+  expect(networkOf("::ffff:192.0.2.1")).toBe(networkOf("192.0.2.1"));
+  expect(networkOf("::ffff:192.0.2.1")).not.toBe(networkOf("::ffff:192.0.2.2"));
+  expect(networkOf("fe80::1%eth0")).toBe(networkOf("fe80::2"));
+  let now = 0;
+  const strangers = new Strangers(() => now);
+  for (let i = 0; i < HTTP_LIMITS.strangerBurst; i++) expect(strangers.admit("a")).toBe(true);
+  expect(strangers.admit("a")).toBe(false);
+  expect(strangers.admit("b")).toBe(true);
+  now = 1000;
+  const again = Array.from({ length: HTTP_LIMITS.strangerBurst }, () => strangers.admit("a"));
+  expect(again.filter(Boolean)).toHaveLength(HTTP_LIMITS.strangerRate);
+  // Beyond the networks that are remembered, all share one rate; those that have been quiet are forgotten first.
+  const crowd = new Strangers(() => now);
+  const admitted = (name: string, from: number) =>
+    Array.from({ length: 5000 }, (_, i) => crowd.admit(`${name}${from + i}`)).filter(Boolean).length;
+  expect(admitted("x", 0)).toBe(HTTP_LIMITS.networks + HTTP_LIMITS.strangerBurst);
+  now += 10_000;
+  expect(admitted("y", 0)).toBe(HTTP_LIMITS.networks + HTTP_LIMITS.strangerBurst);
 });

@@ -5,6 +5,7 @@ import { HostClock } from "../../agent/reflector/clock.ts";
 import { Keyring } from "../../agent/reflector/keyring.ts";
 import { UDP_LIMITS } from "../../agent/reflector/limits.ts";
 import { UdpReflector } from "../../agent/reflector/udp.ts";
+import { SessionTable } from "../../agent/reflector/udp-sessions.ts";
 import { newSecret } from "../../agent/stamp/key.ts";
 import { sealMac } from "../../agent/stamp/packet.ts";
 import { generator, mutate } from "./helpers/mutations.ts";
@@ -236,19 +237,37 @@ test("forged packets in the name of a session that runs do not use up its answer
   expect(reflector.stats?.udp.refused.unauthenticated).toBe(300);
 });
 
-test("sessions are bounded in all and for one sender; those that run go on, new ones are refused", async () => {
+test("sessions are bounded for one sender; those that run go on, new ones are refused", async () => {
   const { port, secret, reflector } = await startReflector();
   const greedy = await Promise.all(Array.from({ length: UDP_LIMITS.sessionsPerSsid }, () => Sender.open(port)));
   for (const sender of greedy) await sender.ask(question(0, sessionFor(secret, 9)));
   await expectSilence(port, [question(0, sessionFor(secret, 9))], question(0, sessionFor(secret, 10)));
-  const rest = UDP_LIMITS.sessions - UDP_LIMITS.sessionsPerSsid - 1;
-  const sender = await Sender.open(port);
-  for (let ssid = 100; ssid < 100 + rest; ssid++) await sender.ask(question(0, sessionFor(secret, ssid)));
-  expect(reflector.sessions()).toHaveLength(UDP_LIMITS.sessions);
-  await sender.send(question(0, sessionFor(secret, 5000)));
-  expect(read(await sender.ask(question(1, sessionFor(secret, 100))), sessionFor(secret, 100)).sequence).toBe(1);
-  expect(reflector.stats?.udp.refused.full).toBe(2);
-  expect(reflector.sessions()).toHaveLength(UDP_LIMITS.sessions);
+  const first = greedy[0] ?? (await Sender.open(port));
+  expect(read(await first.ask(question(1, sessionFor(secret, 9))), sessionFor(secret, 9)).sequence).toBe(1);
+  expect(reflector.stats?.udp.refused.full).toBe(1);
+  expect(reflector.sessions()).toHaveLength(UDP_LIMITS.sessionsPerSsid + 1);
+});
+
+test("200 senders of a mesh with four runs a minute each, and one with two runs a second, all get their sessions", () => {
+  const table = new SessionTable();
+  const held = { secret: { ...ALWAYS, secret: newSecret() }, key: newSecret() };
+  const begin = (ssid: number, port: number) => table.open({ address: "192.0.2.1", port, ssid }, held, 0, 0);
+  for (let port = 1; port <= 4; port++) for (let ssid = 1; ssid <= 200; ssid++) expect(begin(ssid, port)).toBeDefined();
+  for (let port = 1; port <= 120; port++) expect(begin(1000, port)).toBeDefined();
+});
+
+test("sessions are bounded in all; the place of one that ended is free, for its sender too", () => {
+  const table = new SessionTable();
+  const held = { secret: { ...ALWAYS, secret: newSecret() }, key: newSecret() };
+  const begin = (ssid: number, port: number) => table.open({ address: "192.0.2.1", port, ssid }, held, 0, 0);
+  for (let port = 1; port <= UDP_LIMITS.sessionsPerSsid; port++) expect(begin(1, port)).toBeDefined();
+  expect(begin(1, 60_000)).toBeUndefined();
+  for (let ssid = 2; table.size < UDP_LIMITS.sessions; ssid++) expect(begin(ssid, 1)).toBeDefined();
+  expect(begin(50_000, 1)).toBeUndefined();
+  expect(table.end(({ name }) => name.ssid === 1 && name.port <= 2)).toHaveLength(2);
+  expect(begin(1, 60_000)).toBeDefined();
+  expect(begin(50_000, 1)).toBeDefined();
+  expect(begin(50_001, 1)).toBeUndefined();
 });
 
 test("a silent session ends after a minute and its place is free again", async () => {
@@ -266,6 +285,25 @@ test("a silent session ends after a minute and its place is free again", async (
     expect(ended).toEqual([1]);
     expect(reflector.sessions().map(({ name }) => name.ssid)).toEqual([2]);
     expect(read(await sender.ask(question(7, sessionFor(secret, 1))), sessionFor(secret, 1)).sequence).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("where more than half of the places are taken, a session ends after a quarter of a minute", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "performance"] });
+  try {
+    const { port, secret, reflector } = await startReflector();
+    const sender = await Sender.open(port);
+    for (let begun = 0; begun <= UDP_LIMITS.sessions / 2; begun++) {
+      // Strangers' proofs are looked at at a rate.
+      if (begun % 500 === 499) vi.advanceTimersByTime(1000);
+      await sender.ask(question(0, sessionFor(secret, 1 + begun)));
+    }
+    vi.advanceTimersByTime(12_000);
+    expect(reflector.sessions()).toHaveLength(UDP_LIMITS.sessions / 2 + 1);
+    vi.advanceTimersByTime(5000);
+    expect(reflector.sessions().length).toBeLessThanOrEqual(UDP_LIMITS.sessions / 2);
   } finally {
     vi.useRealTimers();
   }
@@ -338,6 +376,34 @@ test("the clock that is given is the one in the answers, with what it says of it
   expect(answer).toMatchObject({ received_ms: 1_780_000_000_000, sent_ms: 1_780_000_000_000 });
   expect(answer.estimate.synchronised).toBe(true);
   expect(answer.estimate.error_ms).toBeCloseTo(2, 1);
+});
+
+test("a clock that was set is followed once nobody measures, and where somebody always does after ten minutes", () => {
+  const real = { now: performance.now.bind(performance), epoch: Date.now.bind(Date) };
+  let [passed, set] = [0, 0];
+  const spies = [
+    vi.spyOn(performance, "now").mockImplementation(() => real.now() + passed),
+    vi.spyOn(Date, "now").mockImplementation(() => real.epoch() + passed + set),
+  ];
+  try {
+    const clock = new HostClock();
+    const off = () => Math.abs(clock.now() - Date.now());
+    expect(off()).toBeLessThan(20);
+    for (const sessions of [0, 3]) {
+      set += 3_600_000;
+      clock.attend(3);
+      passed += 300_000;
+      // Runs that were there keep the clock they began with, and nobody vouches for it.
+      clock.attend(3);
+      expect(off()).toBeGreaterThan(3_599_000);
+      expect(clock.estimate()).toMatchObject({ synchronised: false });
+      if (sessions > 0) passed += 301_000;
+      clock.attend(sessions);
+      expect(off()).toBeLessThan(20);
+    }
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
 });
 
 test("a taken port is named with what to do, or gives way to another for UDP and TCP where any will do", async () => {

@@ -31,7 +31,7 @@ const addresses = (result: Result): string[][] => hopsOf(result).map(({ addrs })
 const TARGET = "192.0.2.9";
 
 const everyMetricExplained = (result: Result) => {
-  expect(new Set(Object.keys(result.metrics))).toEqual(new Set(metricsOf("traceroute")));
+  expect(new Set(Object.keys(result.metrics))).toEqual(new Set(tracerouteType.metrics));
   for (const [name, value] of Object.entries(result.metrics)) {
     const reason = (result.reasons as Record<string, string>)[name];
     if (value === null) expect(reason, name).toBeTypeOf("string");

@@ -13,6 +13,13 @@ export const evict = (clientId: string): Promise<void> => evictDurableObject(stu
 /** Throws the fleet's object out of memory. */
 export const evictFleet = (): Promise<void> => evictDurableObject(edgeEnv.FLEET.getByName("fleet"));
 
+/** Kills the client's object where it stands, as when its machine goes away; its sockets break. */
+export async function kill(clientId: string): Promise<void> {
+  await runInDurableObject(stubOf(clientId), (_, state) => state.abort("killed by a test")).catch((error: unknown) => {
+    if (!String(error).includes("killed by a test")) throw error;
+  });
+}
+
 /** Lets the client's alarm come now; false when none was set. */
 export const runAlarm = (clientId: string): Promise<boolean> => runDurableObjectAlarm(stubOf(clientId));
 

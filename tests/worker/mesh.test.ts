@@ -425,7 +425,9 @@ describe("results", () => {
       [seriesId(id, another), {}],
     ]);
     const results = async (query: string) => (await admin.get<{ items: Result[] }>(`/api/v1/results?${query}`)).items;
-    expect((await results(`test_id=${id}`)).map(({ peer_id }) => peer_id).sort(byText)).toEqual([other, another].sort(byText));
+    expect((await results(`test_id=${id}`)).map(({ peer_id }) => peer_id ?? "").sort(byText)).toEqual(
+      [other, another].sort(byText),
+    );
     expect((await results(`test_id=${id}&peer_id=${other}`)).map((one) => [one.test_id, one.peer_id])).toEqual([[id, other]]);
     type Reply = { series: { test_id: string; peer_id: string }[] };
     const series = async (query: string) =>

@@ -204,6 +204,7 @@ describe("series", () => {
       {
         client_id: client.client_id,
         test_id: "starter-ping",
+        peer_id: null,
         metric: "ping_rtt_median",
         unit: "ms",
         // The second minute is absent: nothing was measured in it.

@@ -1,8 +1,8 @@
 // A target fails for a client: the edge looks, the client's path is seen, other clients are asked, all of it stands in one event.
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { NetworkEvent, NetworkEventDetail } from "#contract/events";
-import { type Asker, agentOf, asAdmin, createTest, ORIGIN, pingResult, Socket, told, upload } from "./edge.ts";
-import { evict, runAlarm } from "./inside.ts";
+import { type Asker, agentOf, asAdmin, createTest, ORIGIN, pingResult, register, Socket, told, upload } from "./edge.ts";
+import { kill, runAlarm } from "./inside.ts";
 import { type Answers, answered, eventOf, eventsOf, FakeAgent, lost, NO_REPLY, path, sees } from "./witness.ts";
 
 let admin: Asker;
@@ -20,7 +20,18 @@ beforeEach(() => {
   tags = { group: crypto.randomUUID() };
 });
 
-const start = (site: string, answers?: Answers) => FakeAgent.start({ site, tags }, answers);
+let clients: string[] = [];
+afterEach(async () => {
+  // Whoever stays could witness for the next test.
+  await Promise.all(clients.map((id) => admin.send("DELETE", `/api/v1/clients/${id}`)));
+  clients = [];
+});
+
+async function start(site: string, answers?: Answers): Promise<FakeAgent> {
+  const agent = await FakeAgent.start({ site, tags }, answers);
+  clients.push(agent.id);
+  return agent;
+}
 
 /** A test that every agent of this test's group runs. */
 const groupTest = (change: Record<string, unknown> = {}) =>
@@ -38,25 +49,17 @@ async function frame(page: Socket, fits: (event: NetworkEvent) => boolean): Prom
 }
 const completed = ({ completed_at }: NetworkEvent) => completed_at !== null;
 
-/** Lets a test fail for the agent and reads the event once its witnesses have spoken and D1 holds it. */
+/** Lets a test fail for the agent and reads the event once its witnesses have spoken. */
 async function failed(agent: FakeAgent, result: Record<string, unknown>): Promise<NetworkEventDetail> {
   const page = await pageOf(agent);
   await agent.upload(result);
   const { id } = await frame(page, completed);
   page.close();
-  return stored(id, completed);
+  return eventOf(admin, id);
 }
 
-/** The event as the API answers it, once it fits. */
-async function stored(id: string, fits: (event: NetworkEvent) => boolean): Promise<NetworkEventDetail> {
-  for (;;) {
-    const response = await admin.send("GET", `/api/v1/events/${id}`);
-    if (response.status === 200) {
-      const event = (await response.json()) as NetworkEventDetail;
-      if (fits(event)) return eventOf(admin, id);
-    }
-  }
-}
+/** Waits until every statement that is on its way has reached the client's object. */
+const heard = (agent: FakeAgent) => admin.get(`/api/v1/clients/${agent.id}`);
 
 const HOPS = ["10.1.0.1", "10.1.0.2", "203.0.113.7"];
 const OTHER_WAY = ["10.2.0.1", "203.0.113.6", "203.0.113.7"];
@@ -164,7 +167,7 @@ describe("a dead target", () => {
     await victim.upload(lost(id), lost(id));
     await victim.upload(pingResult(1, { test_id: id, destination: target }));
     expect((await frame(page, ({ closed_at }) => closed_at !== null)).id).toBe(first.id);
-    const closed = await stored(first.id, ({ closed_at }) => closed_at !== null);
+    const closed = await eventOf(admin, first.id);
     expect(closed).toEqual({ ...first, closed_at: closed.closed_at });
     await victim.upload(lost(id));
     expect(await eventsOf(admin, `client_id=${victim.id}`)).toHaveLength(1);
@@ -239,7 +242,7 @@ describe("without witnesses", () => {
     const victim = await start("Oslo", sees([null], target));
     const event = await failed(victim, lost(id));
     expect(event).toMatchObject({ verdict: "unclear", evidence: { siblings: [], last_good: null } });
-    expect(event.summary).toBe(`${target} fails for this client; nobody else could tell whether it is alive.`);
+    expect(event.summary).toBe(`${target} fails for this client; nobody else could tell whether it is alive. No hop answers.`);
   });
 
   test("that answer in time it is completed without them", async () => {
@@ -257,16 +260,16 @@ describe("without witnesses", () => {
     });
   }, 15_000);
 
-  test("on a socket the agent over HTTPS is not asked for a path", async () => {
+  test("an agent over HTTPS is not asked for its path, which would come too late", async () => {
     const { id } = await groupTest();
-    const { reply, socket } = await start("Oslo");
-    socket.close();
+    const reply = await register({ site: "Oslo", tags });
+    clients.push(reply.client_id);
     const agent = agentOf(reply);
-    const found = async () => (await eventsOf(admin, `client_id=${reply.client_id}`)).filter(completed);
+    await agent.post("/api/agent/v1/heartbeat", {});
+    const page = await Socket.open(`/api/v1/clients/${reply.client_id}/live`, { ...admin.headers, origin: ORIGIN });
     await agent.post("/api/agent/v1/upload", upload(1, 1, { results: [{ ...pingResult(1), ...lost(id) }] }));
-    let events = await found();
-    while (events.length === 0) events = await found();
-    expect((await eventOf(admin, events[0]?.id ?? "")).evidence).toMatchObject({ path_state: "away", path: null });
+    const event = await frame(page, completed);
+    expect((await eventOf(admin, event.id)).evidence).toMatchObject({ path_state: "away", path: null });
   });
 });
 
@@ -302,31 +305,47 @@ describe("a hostile agent", () => {
     const sibling = await start("Rome", ({ job }) =>
       job?.type === "traceroute" ? { ...path([...HOPS, other], other), destination: other } : { type: "tcp" },
     );
-    const victim = await start("Oslo", ({ job, run_id }) => {
-      // It also answers for the sibling, under the sibling's run and under its own.
-      const theirs = sibling.orders[0]?.run_id ?? "none";
-      void victim.upload(answered({ run_id: theirs, ...(job ? { job } : {}) }, path([...HOPS, target], target)));
-      return answered({ run_id }, { ...path([...HOPS, other], other), destination: other });
-    });
-    const { evidence, verdict } = await failed(victim, lost(id));
-    expect(evidence).toMatchObject({ path_state: "silent", siblings: [{ client_id: sibling.id, state: "silent", path: null }] });
-    expect(verdict).toBe("unclear");
-  }, 15_000);
-});
-
-describe("an object that leaves memory meanwhile", () => {
-  test("completes its event with what had come, by its alarm", async () => {
-    const { id } = await groupTest();
-    await start("Rome", sees([...OTHER_WAY, target], target));
     const victim = await start("Oslo");
     const page = await pageOf(victim);
     await victim.upload(lost(id));
     const { id: event } = await frame(page, () => true);
-    await stored(event, () => true);
-    // The sibling has spoken once the event's own record says so; only the victim's path is still missing.
+    await sibling.answers(2);
+    const [theirs] = sibling.orders;
+    const [own] = victim.orders;
+    if (theirs === undefined || own === undefined) throw new Error("nobody was asked");
+    // The run of another client, another target under its own run, and an event's id in place of a run's.
+    for (const run_id of [theirs.run_id, event])
+      await victim.upload(answered({ ...own, run_id }, path([...HOPS, target], target)));
+    await victim.upload(answered(own, { ...path([...HOPS, other], other), destination: other }));
+    for (const run_id of [own.run_id, event])
+      await sibling.upload(answered({ ...theirs, run_id }, path([...HOPS, target], target)));
+    expect(await runAlarm(victim.id)).toBe(true);
+    await frame(page, completed);
+    const { evidence, verdict } = await eventOf(admin, event);
+    expect(evidence).toMatchObject({ path_state: "silent", siblings: [{ client_id: sibling.id, state: "silent", path: null }] });
+    expect(verdict).toBe("unclear");
+  });
+});
 
-    await evict(victim.id);
-    await runAlarm(victim.id);
-    expect(await stored(event, completed)).toMatchObject({ evidence: { path_state: "silent" } });
-  }, 15_000);
+describe("an object that is killed while witnesses are heard", () => {
+  test("completes its event by its alarm, with what had come until then", async () => {
+    const { id } = await groupTest();
+    const sibling = await start("Rome", sees([...OTHER_WAY, target], target));
+    const victim = await start("Oslo");
+    const page = await pageOf(victim);
+    await victim.upload(lost(id));
+    const { id: event } = await frame(page, () => true);
+    await sibling.answers(2);
+    await heard(victim);
+    await kill(victim.id);
+    await victim.socket.closed;
+    const again = await pageOf(victim);
+    expect(await runAlarm(victim.id)).toBe(true);
+    await frame(again, completed);
+    expect(await eventOf(admin, event)).toMatchObject({
+      verdict: "access",
+      evidence: { path_state: "silent", siblings: [{ client_id: sibling.id, state: "answered", opinion: "fine" }] },
+    });
+    expect(await admin.get(`/api/v1/clients/${victim.id}`)).toMatchObject({ status: "online" });
+  });
 });

@@ -18,6 +18,8 @@ export class FakeAgent {
   readonly reply: RegisterReply;
   readonly socket: Socket;
   readonly orders: Order[] = [];
+  #answered = 0;
+  #waiting: (() => void)[] = [];
   #seq = 0;
 
   private constructor(reply: RegisterReply, socket: Socket) {
@@ -42,8 +44,16 @@ export class FakeAgent {
       const order = (await this.socket.next("run")) as unknown as Order;
       this.orders.push(order);
       const answer = answers(order);
-      if (answer !== undefined) await this.upload(answered(order, answer));
+      if (answer === undefined) continue;
+      await this.upload(answered(order, answer));
+      this.#answered += 1;
+      for (const resolve of this.#waiting.splice(0)) resolve();
     }
+  }
+
+  /** Resolves once so many orders were answered and the answers are stored. */
+  async answers(count: number): Promise<void> {
+    while (this.#answered < count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Uploads results and waits until they are stored. */

@@ -70,10 +70,12 @@ function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"lin
   }));
 }
 
+/** Words too wide beside every tick; such a chart's title says them. */
+const WIDE: readonly string[] = ["days", "MOS", "RPM", "Mbit/s"];
+
 const tick = (value: string | number, unit: string) => {
   const shown = formatUnit(Number(value), unit);
-  // A word beside every tick is too wide; such a chart's title says it.
-  return unit === "days" ? shown.text : `${shown.text} ${shown.unit}`.trim();
+  return WIDE.includes(unit) ? shown.text : `${shown.text} ${shown.unit}`.trim();
 };
 
 /** The axis' first label stands wherever the view begins; where the next one is too close it goes. */

@@ -155,7 +155,11 @@ function TestRow({ client, test, peerId, run, newest }: TestRowProps) {
         ) : (
           <span class="text-secondary">{test.enabled ? "none yet" : "not measured while paused"}</span>
         )}
-        <Progress run={run} label={test.name} />
+        {run && (
+          <div>
+            <Progress run={run} label={test.name} />
+          </div>
+        )}
       </td>
       <td data-label="Measured">
         <span class="measured">

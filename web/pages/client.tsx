@@ -106,7 +106,7 @@ function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
       {data.error !== undefined && <Stale error={data.error} retry={data.reload} />}
       <VerdictLine verdict={clientVerdict(client, now.value)} />
       <RejectedCard client={client} />
-      <EventsCard list={data.events} nameOf={(testId) => nameOfTest(client, testId)} />
+      <EventsCard list={data.events} aboutOf={({ test_id }) => ({ test: nameOfTest(client, test_id), client: null })} />
       <Strip client={client} />
       <ClientCharts client={client} hosts={data.hosts} results={data.results} runNow={data.runNow} />
       <TestsCard client={client} runNow={data.runNow} />

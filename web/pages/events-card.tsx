@@ -1,7 +1,7 @@
 // What went wrong for a client: the verdict first, what the witnesses saw one click away.
 import { useState } from "preact/hooks";
 import type { NetworkEvent } from "#contract/events";
-import { queryString } from "../api.ts";
+import { idPath, queryString } from "../api.ts";
 import { now } from "../clock.ts";
 import { formatDuration } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -13,16 +13,23 @@ import { type EventList, useEvidence } from "../state/use-events.ts";
 import { fullTime, sinceText, spanText } from "../time.ts";
 import { EventEvidence } from "./event-evidence.tsx";
 
+export interface EventAbout {
+  /** Null for a test that is gone or runs there no more. */
+  readonly test: string | null;
+  /** Null on the client's own page. */
+  readonly client: string | null;
+}
+
 interface EventsCardProps {
   list: EventList;
-  /** Leads to the test of an event; null on the test's own page. */
-  nameOf: ((testId: string) => string | null) | null;
+  /** What an event is about, in words that lead there; null on the test's own page. */
+  aboutOf: ((event: NetworkEvent) => EventAbout) | null;
 }
 
 /** Shown at first; open events always are. */
 const SHOWN = 3;
 
-export function EventsCard({ list, nameOf }: EventsCardProps) {
+export function EventsCard({ list, aboutOf }: EventsCardProps) {
   const [all, setAll] = useState(false);
   const { events, error, reload } = list;
   if (events === undefined) {
@@ -37,18 +44,18 @@ export function EventsCard({ list, nameOf }: EventsCardProps) {
     );
   }
   // On a test's own page nothing is news only while something is wrong.
-  if (events.length === 0) return nameOf === null ? null : <NothingHappened />;
+  if (events.length === 0) return aboutOf === null ? null : <NothingHappened />;
   const open = events.filter(({ closed_at }) => closed_at === null).length;
   const shown = all ? events : events.slice(0, Math.max(SHOWN, open));
   const [first] = events;
   return (
     <Card
       title="Events"
-      tools={open > 0 ? <span class="chip chip-bad">{open} open</span> : <span class="text-secondary small">all over</span>}
+      tools={open > 0 ? <span class="chip chip-bad">{open} open</span> : <span class="text-secondary small">none open</span>}
     >
       <ul class="events" data-testid="events">
         {shown.map((event) => (
-          <EventItem key={event.id} event={event} nameOf={nameOf} startOpen={event === first && event.closed_at === null} />
+          <EventItem key={event.id} event={event} aboutOf={aboutOf} startOpen={event === first && event.closed_at === null} />
         ))}
       </ul>
       {events.length > shown.length && (
@@ -64,13 +71,21 @@ function NothingHappened() {
   return (
     <Card title="Events">
       <p class="panel-say text-secondary">
-        <Shape tone="ok" /> No test of this client has begun to fail.
+        <Shape tone="ok" /> No failure of this client's tests is on record.
       </p>
     </Card>
   );
 }
 
-function EventItem({ event, nameOf, startOpen }: { event: NetworkEvent; nameOf: EventsCardProps["nameOf"]; startOpen: boolean }) {
+function EventItem({
+  event,
+  aboutOf,
+  startOpen,
+}: {
+  event: NetworkEvent;
+  aboutOf: EventsCardProps["aboutOf"];
+  startOpen: boolean;
+}) {
   const [open, setOpen] = useState(startOpen);
   const evidence = useEvidence(event, open);
   const tone = eventTone(event);
@@ -88,7 +103,7 @@ function EventItem({ event, nameOf, startOpen }: { event: NetworkEvent; nameOf: 
       </button>
       {open && (
         <div class="event-body">
-          {nameOf && <EventTest event={event} name={nameOf(event.test_id)} />}
+          {aboutOf && <EventPlace event={event} about={aboutOf(event)} />}
           {event.completed_at === null && <Hearing />}
           {evidence.data ? (
             <EventEvidence detail={evidence.data} />
@@ -125,14 +140,20 @@ function EventTime({ event }: { event: NetworkEvent }) {
 /** Shows this much of the test's charts around an event. */
 const AROUND_MS = 15 * 60_000;
 
-function EventTest({ event, name }: { event: NetworkEvent; name: string | null }) {
+function EventPlace({ event, about }: { event: NetworkEvent; about: EventAbout }) {
   const from = new Date(Date.parse(event.opened_at) - AROUND_MS).toISOString();
   const end = event.closed_at === null ? null : new Date(Date.parse(event.closed_at) + AROUND_MS).toISOString();
   const stretch = end === null ? { range: "1h" } : { from, to: end };
   const query = queryString({ client: event.client_id, peer: event.peer_id ?? undefined, ...stretch });
   return (
     <p class="event-test">
-      <a href={`/tests/${encodeURIComponent(event.test_id)}${query}`}>{name ?? "The test that failed"}</a>
+      <a href={`/tests/${encodeURIComponent(event.test_id)}${query}`}>{about.test ?? "The test that failed"}</a>
+      {about.client !== null && (
+        <>
+          {" "}
+          on <a href={`/clients${idPath(event.client_id)}`}>{about.client}</a>
+        </>
+      )}
     </p>
   );
 }

@@ -128,6 +128,10 @@ function walk(event: KeyboardEvent, rows: number, columns: number): void {
   }
 }
 
+/** A few columns need not fill a wide screen. */
+const ROW_HEAD_PX = 200;
+const COLUMN_PX = 150;
+
 const isShown = ({ from, to }: MeshCell, shown: MatrixProps["shown"]) => shown?.from === from.id && shown.to === to.id;
 
 function MatrixTable({ grid, mesh, shown }: { grid: Grid; mesh: Mesh; shown: MatrixProps["shown"] }) {
@@ -146,6 +150,7 @@ function MatrixTable({ grid, mesh, shown }: { grid: Grid; mesh: Mesh; shown: Mat
       <table
         ref={table}
         class="mesh"
+        style={{ maxWidth: `${ROW_HEAD_PX + grid.columns.length * COLUMN_PX}px` }}
         data-testid="mesh"
         onKeyDown={(event) => walk(event, grid.rows.length, grid.columns.length)}
         onFocusIn={(event) => {

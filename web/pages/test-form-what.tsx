@@ -56,7 +56,13 @@ export function WhatCard({ work, clients, fixedType }: WhatCardProps) {
 
 /** What a month may take from the lines of those who run it. */
 function BudgetWords({ work: { form }, clients }: { work: FormWork; clients: Clients }) {
-  const note = budgetNote(form.type, bodyOf(form).params, Number(form.interval), clientCount(form, clients.data?.items));
+  const note = budgetNote({
+    type: form.type,
+    params: bodyOf(form).params,
+    interval_s: Number(form.interval),
+    clients: clientCount(form, clients.data?.items),
+    mesh: form.aim === "mesh",
+  });
   if (note === null) return null;
   return (
     <div class="field budget-note" data-testid="budget-note">

@@ -17,6 +17,7 @@ import { ResultTable } from "../parts/result-table.tsx";
 import { Failed, Skeleton, Stale } from "../parts/states.tsx";
 import { destinationText, peerName } from "../peers.ts";
 import { errorWord, testVerdict } from "../run-verdict.ts";
+import { type MeshCell, pairText, pairVerdict } from "../state/mesh.ts";
 import { useEvents } from "../state/use-events.ts";
 import { useRuns } from "../state/use-runs.ts";
 import { type TestData, useTestData } from "../state/use-test-data.ts";
@@ -36,13 +37,15 @@ interface TestViewProps {
   client: TestClient;
   /** The client measured, where the test measures clients. */
   peerId: string | null;
+  /** Of a mesh: how the pair compares with what is usual for it. */
+  cell: MeshCell | null;
   heading: ComponentChildren;
   reload: () => void;
   /** Above what this client measured: the way to the others. */
   children: ComponentChildren;
 }
 
-export function TestView({ test, client, peerId, heading, reload, children }: TestViewProps) {
+export function TestView({ test, client, peerId, cell, heading, reload, children }: TestViewProps) {
   const [first] = useState(() => rangeForAge(Date.now() - Date.parse(test.created_at)));
   const shown = useView(first);
   const [status, setStatus] = useState({ status: client.status, reason: "" });
@@ -81,8 +84,9 @@ export function TestView({ test, client, peerId, heading, reload, children }: Te
       {data.error !== undefined && newest && <Stale error={data.error} retry={data.reload} />}
       {newest ? (
         <>
-          <VerdictLine verdict={testVerdict(newest, client.name, state)} />
-          <EventsCard list={events} nameOf={null} />
+          {cell && <h2 class="pair-heading">{pairText(cell)}</h2>}
+          <VerdictLine verdict={pairVerdict(testVerdict(newest, client.name, state), cell)} />
+          <EventsCard list={events} aboutOf={null} />
           <Figures result={newest} panel={panel} interval={test.interval_s} />
           {panel.Newest && <panel.Newest result={newest} />}
           <Charts test={test} client={client} peerId={peerId} data={data} shown={shown} panel={panel} latest={newest} />

@@ -15,7 +15,7 @@ import { Empty, Failed, Skeleton } from "../parts/states.tsx";
 import { Shape } from "../parts/status.tsx";
 import { isMesh, peerName, peerOf } from "../peers.ts";
 import { useClientNames } from "../state/client-names.ts";
-import { firstPair, type Mesh, meshVerdict } from "../state/mesh.ts";
+import { cellAt, firstPair, type Mesh, meshVerdict } from "../state/mesh.ts";
 import { useMesh } from "../state/use-mesh.ts";
 import { intervalText } from "../time.ts";
 import { MeshMatrix } from "./mesh-matrix.tsx";
@@ -69,6 +69,7 @@ function LoadedTest({ test, query, reload }: LoadedTestProps) {
       client={client}
       peerId={peerId}
       heading={<TestHeading test={test} client={client} peerId={peerId} />}
+      cell={mesh && cellAt(mesh, client.id, peerId)}
       reload={reload}
     >
       {mesh && <MeshOverview test={test} mesh={mesh} shown={peerId === null ? null : { from: client.id, to: peerId }} />}

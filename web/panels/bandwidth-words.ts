@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Result } from "#contract/result";
 import { formatText, inSentence, sentence } from "../format.ts";
 import type { Tone } from "../health.ts";
-import { flagOrNull, listOf, numberOrNull, textOrNull, wordOf } from "./read.ts";
+import { listOf, numberOrNull, textOrNull, wordOf } from "./read.ts";
 
 const known = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
@@ -16,6 +16,9 @@ export const gradeTone = (grade: unknown): Tone =>
 /** One connection reaching less than this share of many means that the path loses packets or is long for its windows. */
 const ONE_CONNECTION_WELL = 0.6;
 
+/** Beyond what two runs after each other differ by. */
+const MORE = 1.1;
+
 /** What one connection reaches of what many do, 0 to 1; null where either is not known. */
 export function singleShare(single: unknown, many: unknown): number | null {
   return known(single) && known(many) && many > 0 ? single / many : null;
@@ -24,6 +27,7 @@ export function singleShare(single: unknown, many: unknown): number | null {
 export function singleText(single: unknown, many: unknown): string | null {
   const share = singleShare(single, many);
   if (share === null) return null;
+  if (share > MORE) return "One connection alone reaches more than many together: they get into each other's way.";
   const percent = `${Math.round(share * 100)} %`;
   return share < ONE_CONNECTION_WELL
     ? `One connection alone reaches ${percent} of it: the path loses packets, or is long for one connection's window.`
@@ -71,10 +75,10 @@ export function bandwidthVerdict({
 
 const STOP: Readonly<Record<string, string>> = {
   steady: "steady: the last slices agreed, so it ended early",
-  time: "its time was over",
-  budget: "its share of the byte budget was used",
-  server: "the other end had no more",
-  deadline: "the run's deadline",
+  time: "until its time was over",
+  budget: "until its share of the byte budget was used",
+  broken: "until its connections broke",
+  stopped: "until it was stopped from outside",
 };
 
 export const stopText = (why: string | null): string | null =>
@@ -82,17 +86,30 @@ export const stopText = (why: string | null): string | null =>
 
 const LONGEST = 256;
 
-const phaseSchema = z.object({
-  direction: z.enum(["down", "up"]),
-  streams: numberOrNull,
-  /** Rates of slices in their order, Mbit/s. */
-  slices: z.array(z.number().min(0).max(1e6)).max(LONGEST).catch([]),
-  /** How many of them are warm-up and do not count. */
-  warm: numberOrNull,
-  rate: numberOrNull,
-  stopped: textOrNull,
-  steady: flagOrNull,
-});
+const phaseSchema = z
+  .object({
+    direction: z.enum(["down", "up"]),
+    connections: numberOrNull,
+    /** Rates of slices of 250 ms in their order, Mbit/s. */
+    slices_mbps: z.array(z.number().min(0).max(1e6)).max(LONGEST).catch([]),
+    warm_up_slices: numberOrNull,
+    ended: textOrNull,
+  })
+  .transform(({ direction, connections, slices_mbps, warm_up_slices, ended }) => ({
+    direction,
+    streams: connections,
+    slices: slices_mbps,
+    /** How many of them are warm-up and do not count. */
+    warm: Math.max(0, Math.min(slices_mbps.length, warm_up_slices ?? 0)),
+    ended,
+  }));
 export type BandwidthPhase = z.output<typeof phaseSchema>;
 
 export const phasesOfRun = ({ detail }: Pick<Result, "detail">): BandwidthPhase[] => listOf(detail.phases, phaseSchema, 8);
+
+/** The rate the run gives for a phase; null where it gives none. */
+export function rateOfPhase({ metrics }: Pick<Result, "metrics">, { direction, streams }: BandwidthPhase): number | null {
+  const single = metrics[`bw_single_${direction}_mbps`];
+  const rate = streams === 1 && known(single) ? single : metrics[`bw_${direction}_mbps`];
+  return known(rate) ? rate : null;
+}

@@ -7,7 +7,15 @@ import { Figure } from "../parts/figure.tsx";
 import { Card } from "../parts/page.tsx";
 import { Shape } from "../parts/status.tsx";
 import { clockTime } from "../time.ts";
-import { type BandwidthPhase, gradeTone, limitedText, phasesOfRun, singleText, stopText } from "./bandwidth-words.ts";
+import {
+  type BandwidthPhase,
+  gradeTone,
+  limitedText,
+  phasesOfRun,
+  rateOfPhase,
+  singleText,
+  stopText,
+} from "./bandwidth-words.ts";
 import { LineWords, lineLegend } from "./legend.tsx";
 import type { MainProps, Panel, PanelProps } from "./panel.ts";
 import { SliceChart } from "./slice-chart.tsx";
@@ -55,7 +63,7 @@ function Newest({ result }: { result: Result }) {
         ))}
       </div>
       <UnderLoad result={result} />
-      <Slices phases={phasesOfRun(result)} />
+      <Slices result={result} />
       {limit && <p class="panel-say">{limit}</p>}
       <details class="card-details">
         <summary>Bytes, budget and the sender</summary>
@@ -173,21 +181,15 @@ const phaseName = ({ direction, streams }: BandwidthPhase) =>
     "",
   );
 
-function Slices({ phases }: { phases: readonly BandwidthPhase[] }) {
-  const drawn = phases.filter(({ slices }) => slices.length > 0);
+function Slices({ result }: { result: Result }) {
+  const drawn = phasesOfRun(result).filter(({ slices }) => slices.length > 0);
   if (drawn.length === 0) return null;
-  const top = Math.max(...drawn.flatMap(({ slices }) => slices));
+  // One and many connections of a direction on one scale; the directions may be far apart.
+  const top = (way: Way) => Math.max(...drawn.filter(({ direction }) => direction === way).flatMap(({ slices }) => slices));
   return (
     <div class="phases-of-run" data-testid="bandwidth-slices">
       {drawn.map((phase, index) => (
-        <figure key={index} class="phase-run">
-          <figcaption>
-            {phaseName(phase)}
-            {phase.rate !== null && <span class="text-secondary">, {formatText("bw_down_mbps", phase.rate)}</span>}
-          </figcaption>
-          <SliceChart phase={phase} top={top} label={phaseName(phase)} />
-          <p class="text-secondary small">{stopText(phase.stopped)}</p>
-        </figure>
+        <PhaseSlices key={index} phase={phase} top={top(phase.direction)} rate={rateOfPhase(result, phase)} />
       ))}
       <ul class="legend">
         <li>
@@ -198,6 +200,19 @@ function Slices({ phases }: { phases: readonly BandwidthPhase[] }) {
         </li>
       </ul>
     </div>
+  );
+}
+
+function PhaseSlices({ phase, top, rate }: { phase: BandwidthPhase; top: number; rate: number | null }) {
+  return (
+    <figure class="phase-run">
+      <figcaption>
+        {phaseName(phase)}
+        {rate !== null && <span class="text-secondary">, {formatText("bw_down_mbps", rate)}</span>}
+      </figcaption>
+      <SliceChart phase={phase} rate={rate} top={top} label={phaseName(phase)} />
+      <p class="text-secondary small">{stopText(phase.ended)}</p>
+    </figure>
   );
 }
 
@@ -212,7 +227,7 @@ function Rest({ points, from, to, stepMs, createdAt, onZoom }: PanelProps) {
       <Card title="Round trip under load, p95" tools={<LineWords words={WAYS} />}>
         <MetricChart {...chart} metrics={LOADED} unit="ms" height={104} />
       </Card>
-      <Card title="Responsiveness under load" tools={<LineWords words={WAYS} />}>
+      <Card title="Responsiveness under load, round trips a minute" tools={<LineWords words={WAYS} />}>
         <MetricChart {...chart} metrics={RPM} unit="RPM" height={104} />
       </Card>
     </>
@@ -236,9 +251,9 @@ export const bandwidthPanel: Panel = {
     ["bw_up_mbps", "up"],
     ["bw_single_down_mbps", "1 connection"],
     ["bloat_down_ms", "bloat"],
-    ["rpm_down", "RPM"],
+    ["rpm_down", "responsiveness"],
   ],
-  chartTitle: "Throughput",
+  chartTitle: "Throughput, Mbit/s",
   Newest,
   Main,
   Rest,

@@ -11,7 +11,7 @@ export function SecondsStrip({ seconds }: StripProps) {
   const top = Math.max(0, ...seconds.map(({ rttMax, rttMedian }) => rttMax ?? rttMedian ?? 0));
   const lost = seconds.reduce((sum, { lostUp, lostDown }) => sum + (lostUp ?? 0) + (lostDown ?? 0), 0);
   return (
-    <figure class="seconds" data-testid="udp-seconds">
+    <figure class="seconds" data-testid="udp-seconds" style={{ "--seconds": seconds.length }}>
       <figcaption class="text-secondary small">
         Second by second: round trip (bar to the median, line to the maximum), and packets lost each way.
       </figcaption>
@@ -19,7 +19,6 @@ export function SecondsStrip({ seconds }: StripProps) {
         class="seconds-grid"
         role="img"
         aria-label={`${seconds.length} s; the largest round trip is ${formatText("udp_rtt_max", top)}; ${lost} packets lost`}
-        style={{ "--seconds": seconds.length }}
       >
         {seconds.map((second, index) => (
           <div key={index} class="second" title={titleOf(second, index)}>

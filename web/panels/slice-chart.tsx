@@ -8,26 +8,27 @@ const GAP = 1;
 
 interface SliceChartProps {
   phase: BandwidthPhase;
-  /** Mbit/s at the top, the same for all phases of a run. */
+  /** What the run made of the slices that count, Mbit/s. */
+  rate: number | null;
+  /** Mbit/s at the top. */
   top: number;
   label: string;
 }
 
-export function SliceChart({ phase, top, label }: SliceChartProps) {
-  const { slices, warm, rate } = phase;
+export function SliceChart({ phase, rate, top, label }: SliceChartProps) {
+  const { slices, warm } = phase;
   if (slices.length === 0 || top <= 0) return <p class="text-secondary small">This phase kept no slices.</p>;
   const step = WIDTH / slices.length;
   const y = (value: number) => HEIGHT - Math.min(1, value / top) * (HEIGHT - 4);
-  const discarded = Math.max(0, Math.min(slices.length, warm ?? 0));
-  const spoken = `${label}: ${slices.length} slices, the first ${discarded} warm-up; ${formatText("bw_down_mbps", Math.min(...slices))} to ${formatText("bw_down_mbps", Math.max(...slices))}`;
+  const spoken = `${label}: ${slices.length} slices, the first ${warm} warm-up; ${formatText("bw_down_mbps", Math.min(...slices))} to ${formatText("bw_down_mbps", Math.max(...slices))}`;
   return (
     <svg class="slices" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={spoken}>
       <title>{spoken}</title>
-      {discarded > 0 && <Hatching width={discarded * step} />}
+      {warm > 0 && <Hatching width={warm * step} />}
       {slices.map((value, index) => (
         <rect
           key={index}
-          class={index < discarded ? "slice slice-warm" : "slice"}
+          class={index < warm ? "slice slice-warm" : "slice"}
           x={index * step}
           y={y(value)}
           width={Math.max(0.5, step - GAP)}

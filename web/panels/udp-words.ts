@@ -29,6 +29,9 @@ export function udpVerdict(result: Measured): { tone: Tone; text: string } {
   return { tone: lossLevel(loss) === "high" ? "bad" : "warn", text: `${answers}, but ${lost}.${rest}` };
 }
 
+/** A sentence with the reason a metric is missing, where one was given. */
+const because = (text: string, reason: string | undefined) => (reason === undefined ? text : `${text} ${reasonText(reason)}.`);
+
 /** Why one-way delay is given, or why not. */
 export function oneWayText({ metrics, reasons }: Pick<Result, "metrics" | "reasons">): string {
   const { udp_owd_up_ms: up, udp_owd_down_ms: down, udp_owd_err_ms: bound, udp_clock_synced: synced } = metrics;
@@ -42,13 +45,13 @@ export function oneWayText({ metrics, reasons }: Pick<Result, "metrics" | "reaso
   }
   if (synced === false)
     return "The delay of one way alone is not given: at least one of the two clocks is not synchronised, and a wrong clock would look like delay.";
-  return `The delay of one way alone is not given. ${reasonText(reasons.udp_owd_up_ms)}.`;
+  return because("The delay of one way alone is not given.", reasons.udp_owd_up_ms);
 }
 
 /** How far the clocks are apart, with the bound of the estimate; what does not depend on it is named. */
 export function clockText({ metrics, reasons }: Pick<Result, "metrics" | "reasons">): string {
   const { clock_offset_est_ms: offset, clock_offset_err_ms: bound } = metrics;
-  if (!known(offset)) return `How far the two clocks are apart is not known. ${reasonText(reasons.clock_offset_est_ms)}.`;
+  if (!known(offset)) return because("How far the two clocks are apart is not known.", reasons.clock_offset_est_ms);
   const size = formatText("clock_offset_est_ms", Math.abs(offset));
   const within = known(bound) ? `, give or take ${formatText("clock_offset_err_ms", bound)}` : "";
   const where = offset === 0 ? "agrees with this agent's" : `is ${size} ${offset > 0 ? "ahead of" : "behind"} this agent's`;

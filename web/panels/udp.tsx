@@ -67,16 +67,15 @@ function Newest({ result }: { result: Result }) {
   const seconds = secondsOf(result);
   return (
     <Card title={`Both directions, ${clockTime(Date.parse(result.started_at))}`}>
-      <Directions rows={ROWS} result={result} testId="udp-directions" />
-      {seconds.length > 0 && <SecondsStrip seconds={seconds} />}
+      <div class="beside">
+        <Directions rows={ROWS} result={result} testId="udp-directions" />
+        <FactList names={FACTS} result={result} testId="udp-facts" />
+      </div>
       <div class="clock-say" data-testid="udp-clock">
         <p>{oneWayText(result)}</p>
         <p class="text-secondary">{clockText(result)}</p>
       </div>
-      <details class="card-details">
-        <summary>Round trip, clocks and bursts</summary>
-        <FactList names={FACTS} result={result} testId="udp-facts" />
-      </details>
+      {seconds.length > 0 && <SecondsStrip seconds={seconds} />}
     </Card>
   );
 }

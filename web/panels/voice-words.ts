@@ -12,9 +12,9 @@ const known = (value: unknown): value is number => typeof value === "number" && 
 const SATISFACTION = [
   [90, "very satisfied"],
   [80, "satisfied"],
-  [70, "some dissatisfied"],
-  [60, "many dissatisfied"],
-  [50, "nearly all dissatisfied"],
+  [70, "some users dissatisfied"],
+  [60, "many users dissatisfied"],
+  [50, "nearly all users dissatisfied"],
 ] as const;
 
 /** "very satisfied"; null where there is no rating. */
@@ -63,10 +63,9 @@ export function voiceVerdict({
       tone: status === "ok" ? "none" : "warn",
       text: `How a call with ${inSentence(destination)} would sound is not known.${rest}`,
     };
-  const say = satisfaction(rating);
-  const who = say === null ? "" : say === "not recommended" ? ", which is not recommended" : `, people would be: ${say}`;
-  const worse = worseWay(metrics);
-  const text = `A call with ${inSentence(destination)} has an estimated MOS of ${formatNumber(mos)}${who}${worse === null ? "" : `; ${worse}`}.${rest}`;
+  const parts = [satisfaction(rating), worseWay(metrics)].filter((part) => part !== null);
+  const say = parts.length === 0 ? "" : `: ${parts.join("; ")}`;
+  const text = `A call with ${inSentence(destination)} has an estimated MOS of ${formatNumber(mos)}${say}.${rest}`;
   const tone = ratingTone(rating);
   return { tone: tone === "ok" && error ? "warn" : tone, text };
 }

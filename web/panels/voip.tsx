@@ -67,11 +67,10 @@ function Newest({ result }: { result: Result }) {
           <Hearing key={way} way={way} result={result} />
         ))}
       </div>
-      <Directions rows={ROWS} result={result} testId="voip-directions" />
-      <details class="card-details">
-        <summary>Delay, buffer and SIP</summary>
+      <div class="beside">
+        <Directions rows={ROWS} result={result} testId="voip-directions" />
         <FactList names={FACTS} result={result} testId="voip-facts" />
-      </details>
+      </div>
     </Card>
   );
 }
@@ -151,10 +150,10 @@ export const voipPanel: Panel = {
     { metric: "sip_options_rtt", label: "SIP OPTIONS" },
   ],
   columns: [
-    ["voip_mos_est", "MOS"],
+    ["voip_mos_est", "quality"],
     ["voip_r_factor", "R"],
-    ["voip_mos_up", "MOS up"],
-    ["voip_mos_down", "MOS down"],
+    ["voip_mos_up", "heard there"],
+    ["voip_mos_down", "heard here"],
     ["voip_one_way_delay_est_ms", "delay"],
   ],
   chartTitle: "Estimated MOS each way (ITU-T G.107)",

@@ -19,6 +19,7 @@ interface Place {
 const PLACES: readonly Place[] = [
   { href: "/", icon: "house", label: "Fleet", active: (path) => path === "/" || path.startsWith("/clients") },
   { href: "/tests", icon: "activity", label: "Tests", active: (path) => path.startsWith("/tests") },
+  { href: "/events", icon: "exclamation-triangle", label: "Events", active: (path) => path === "/events" },
   { href: "/tokens", icon: "key", label: "Tokens", active: (path) => path === "/tokens" },
 ];
 const ADMIN_PLACES: readonly Place[] = [

@@ -149,6 +149,16 @@ export const firstPair = (mesh: Mesh): MeshCell | null => worstCell(allCells(mes
 
 export const pairText = ({ from, to }: Pick<MeshCell, "from" | "to">) => `${inSentence(from.name)} → ${inSentence(to.name)}`;
 
+/** What the newest run says, with what sets it apart from the pair's usual value. */
+export function pairVerdict(run: Verdict, cell: Pick<MeshCell, "tone" | "why"> | null): Verdict {
+  if (cell === null || SEVERITY[cell.tone] <= SEVERITY[run.tone]) return run;
+  return { tone: cell.tone, text: `${run.text} It stands out: ${cell.why}.` };
+}
+
+/** The cell of two clients. */
+export const cellAt = (mesh: Mesh, from: string, to: string | null): MeshCell | null =>
+  allCells(mesh).find((cell) => cell.from.id === from && cell.to.id === to) ?? null;
+
 /** The mesh in a sentence. */
 export function meshVerdict(mesh: Mesh): Verdict {
   const cells = allCells(mesh);

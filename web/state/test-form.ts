@@ -3,6 +3,7 @@ import { type Client, createTestSchema, type Selector, type Test } from "#contra
 import { peerDestination } from "#contract/destination";
 import { type FieldError, fieldErrors } from "#contract/problem";
 import { checkTest, isTestTypeName, type TestTypeName, testType } from "#contract/test-types/index";
+import { typeWord } from "../format.ts";
 import { peerDestinationOf, peerName } from "../peers.ts";
 import { fieldMap } from "../problem.ts";
 import { tagsFromText, tagsText } from "../tags.ts";
@@ -82,8 +83,8 @@ export function destinationOf({ aim, destination, peerId }: Pick<TestForm, "aim"
 
 /** What a test is called that nobody named. */
 function usualName(form: TestForm): string {
-  const target = form.aim === "address" ? form.destination.trim() : form.aim === "mesh" ? "Mesh" : peerName(form.peerId);
-  return `${target} ${form.type}`.trim();
+  if (form.aim === "mesh") return `${typeWord(form.type)} mesh`;
+  return `${form.aim === "address" ? form.destination.trim() : peerName(form.peerId)} ${form.type}`.trim();
 }
 
 export function formOfTest(test: Test): TestForm {

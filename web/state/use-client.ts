@@ -70,6 +70,12 @@ export function useClient(id: string): LiveClient {
   // A client that is not there, or that this person may not see, has no socket either.
   const refused = query.error instanceof ApiError && (query.error.status === 403 || query.error.status === 404);
   const live = useLive(refused ? null : `/clients${idPath(id)}/live`, onFrame, query.reload);
+  const running = runs.while(live);
+  // Of many tests something is always under way; shown is what takes its time and says how far it is.
+  const runNow: RunNow = (testId, peerId) => {
+    const run = running(testId, peerId);
+    return run?.fraction == null ? null : run;
+  };
   return {
     client: current,
     error: query.error,
@@ -77,7 +83,7 @@ export function useClient(id: string): LiveClient {
     gone,
     hosts,
     results,
-    runNow: runs.while(live),
+    runNow,
     events,
     reload: query.reload,
   };

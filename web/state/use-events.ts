@@ -20,12 +20,13 @@ export interface EventList {
 }
 
 export interface EventsAsked {
-  readonly clientId: string;
+  /** Undefined asks for every client's. */
+  readonly clientId?: string;
   readonly testId?: string;
 }
 
 export function useEvents({ clientId, testId }: EventsAsked): EventList {
-  const key = `events ${clientId} ${testId ?? ""}`;
+  const key = `events ${clientId ?? ""} ${testId ?? ""}`;
   const path = `/events${queryString({ client_id: clientId, test_id: testId, limit: EVENTS })}`;
   const query = useQuery(key, (signal) => get(path, eventPage, signal));
   const [arrived, setArrived] = useState<{ key: string; events: readonly NetworkEvent[] }>({ key, events: [] });

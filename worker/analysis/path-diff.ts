@@ -102,7 +102,8 @@ export function comparePaths(before: SeenPath | null, now: SeenPath | null): Pat
   return { ...diff, says: sentence(diff, before, now) };
 }
 
-function stopSays({ stops_after_ttl, stops_after_addr }: Pick<PathDiff, "stops_after_ttl" | "stops_after_addr">): string {
+/** Where the path stops, as a sentence; empty where it does not. */
+export function stopSays({ stops_after_ttl, stops_after_addr }: Pick<PathDiff, "stops_after_ttl" | "stops_after_addr">): string {
   if (stops_after_ttl === null) return "";
   if (stops_after_ttl === 0) return "No hop answers.";
   return `The path stops after hop ${stops_after_ttl} (${stops_after_addr ?? "unknown"}).`;

@@ -1,6 +1,6 @@
 // What witnesses agree on: where a fault lies, in one word and one sentence. Pure.
 import type { EdgeCheck, Evidence, Opinion, SiblingEvidence, Verdict } from "#contract/events";
-import { sawNetwork } from "./path-diff.ts";
+import { sawNetwork, stopSays } from "./path-diff.ts";
 import type { EdgeAim } from "./witness-plan.ts";
 
 /** Codes that say no packet came back; any other failure is one of the service, whose host may well answer. */
@@ -93,6 +93,13 @@ function listed(some: readonly Vote[]): string {
   return parts.join(" and ");
 }
 
+/** What the client's path adds, with a blank before it. */
+function waySays(diff: Evidence["diff"]): string {
+  if (diff === null || diff.outcome === "same") return "";
+  const says = diff.outcome === "unknown" ? stopSays(diff) : diff.says;
+  return says === "" ? "" : ` ${says}`;
+}
+
 /** One sentence or two for people; no other client is named. `site` is the failing client's, empty where it has none. */
 export function summaryOf(verdict: Verdict, evidence: Evidence, aim: EdgeAim, target: string, site: string): string {
   const all = votes(evidence, aim);
@@ -102,7 +109,7 @@ export function summaryOf(verdict: Verdict, evidence: Evidence, aim: EdgeAim, ta
   const [can, cannot] = unreached
     ? [`reached by ${listed(fine)}`, `reaches ${target}`]
     : [`fine for ${listed(fine)}`, `gets a good answer from ${target}`];
-  const way = evidence.diff?.outcome === "same" || evidence.diff === null ? "" : ` ${evidence.diff.says}`;
+  const way = waySays(evidence.diff);
   switch (verdict) {
     case "access":
       return `${target} fails for this client alone: it is ${can}.${way}`;

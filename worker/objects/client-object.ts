@@ -100,7 +100,7 @@ export class ClientObject extends DurableObject<Env> {
       env,
       clock: this.#alarm,
       ring: this.#ring,
-      identity: () => (this.#presence.record.status === "retired" ? undefined : this.#identity),
+      identity: () => this.#identity,
       tests: () => this.#instructions.tests,
       newest: (series) => this.#reader.newest().results.find(({ item }) => item.test_id === series),
       order: (order) => this.#tellAgent({ type: "run", ...order }),

@@ -8,9 +8,9 @@ import { isCloudflare, isLinkLocal, isMetadataName, isPublicAddress, mayBePublic
 import type { EdgeAim } from "../analysis/witness-plan.ts";
 import { rfc3339 } from "../time.ts";
 
-const FETCH_MS = 4500;
-const CONNECT_MS = 2500;
-const LOOKUP_MS = 2000;
+const FETCH_MS = 4000;
+const CONNECT_MS = 2000;
+const LOOKUP_MS = 1500;
 /** Statuses by which Cloudflare says that it did not reach the server behind an address. */
 const UNREACHED = { from: 520, to: 530 } as const;
 const RESOLVER = "https://cloudflare-dns.com/dns-query";
@@ -42,7 +42,7 @@ const EMPTY: EdgeCheck = {
 export const PENDING_CHECK: EdgeCheck = { ...EMPTY, state: "pending", says: "The server is looking." };
 export const INTERRUPTED_CHECK: EdgeCheck = { ...EMPTY, says: "The server was interrupted while it looked." };
 
-/** Looks at the target once. Ends within 7 s, never throws. */
+/** Looks at the target once. Ends within 7.5 s, never throws. */
 export async function checkFromEdge(aim: EdgeAim, around: EdgeSurroundings): Promise<EdgeCheck> {
   if (aim.kind === "none") return { ...EMPTY, state: "not_applicable", says: aim.says };
   if (isOwn(aim, around.own)) return { ...EMPTY, state: "not_applicable", says: "The target is this server itself." };

@@ -104,9 +104,9 @@ export class FleetObject extends DurableObject<Env> {
     this.#witnesses.share(key, shared);
   }
 
-  /** What that event found out; null while it is still being heard, or when it was too long ago. */
-  sharedWitness(key: string, eventId: string): SharedEvidence | null {
-    return this.#witnesses.shared(key, eventId);
+  /** What that event found out, waited for at most so long, milliseconds; null when there is nothing by then. */
+  sharedWitness(key: string, eventId: string, wait_ms: number): Promise<SharedEvidence | null> {
+    return this.#witnesses.shared(key, eventId, wait_ms);
   }
 
   /** A browser's socket; the Worker has checked the session and says which sites it may see. */

@@ -33,7 +33,7 @@ import {
   toShare,
 } from "./witness-case.ts";
 import type { GoodPaths } from "./witness-paths.ts";
-import type { Sibling, WitnessOrder, WitnessReply, WitnessStatement } from "./witness-wire.ts";
+import type { SharedEvidence, Sibling, WitnessOrder, WitnessReply, WitnessStatement } from "./witness-wire.ts";
 
 const PREFIX = "event:";
 /** The same test opens one event in this time, milliseconds. */
@@ -42,6 +42,8 @@ const OPENED_A_MINUTE = 3;
 const MINUTE_MS = 60_000;
 /** Events open at once; a client for which more fails has one trouble, not many. */
 const OPEN_AT_MOST = 32;
+/** What another event finds out is waited for until so long before this one's end, milliseconds. */
+const SHARE_RESERVE_MS = 500;
 /** What D1 did not take is tried again after this long, milliseconds. */
 const SAVE_AGAIN_MS = 60_000;
 
@@ -126,7 +128,6 @@ export class WitnessDesk {
     this.#orderPath(one, failed.item);
     this.#cases.set(series, one);
     this.#keep(one);
-    this.#parts.tell(toFrame(one));
     this.#wait(one);
     this.#save(one);
     this.#later(this.#gather(one, failed), "witness_gather");
@@ -148,7 +149,6 @@ export class WitnessDesk {
   #close(one: Case, now: number): void {
     one.closed_at = now;
     this.#keep(one);
-    this.#parts.tell(toFrame(one));
     // One that is still being heard is written when that ends, with both.
     if (one.completed_at !== null) this.#save(one);
   }
@@ -161,11 +161,10 @@ export class WitnessDesk {
   }
 
   /** The client is deleted, and its events with it. */
-  async erase(): Promise<void> {
+  async erase(clientId: string): Promise<void> {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#cases.clear();
-    const clientId = this.#clientId;
     await this.#saving;
     await deleteEventsOf(database(this.#parts.env.DB), clientId).catch((error) => logError("events_erase", error));
   }
@@ -187,8 +186,8 @@ export class WitnessDesk {
       });
     if (choice.role === "follow") {
       one.follows = choice.of;
-      if (choice.shared !== null) adopt(one, choice.shared, identity);
-      return this.#heard(one);
+      this.#keep(one);
+      return this.#follow(one, choice.shared ?? undefined, one.deadline - Date.now() - SHARE_RESERVE_MS);
     }
     const host = pathHost(one.aim);
     const order: WitnessOrder = {
@@ -248,18 +247,18 @@ export class WitnessDesk {
   #heard(one: Case): void {
     if (one.completed_at !== null || !this.#cases.has(one.series)) return;
     this.#keep(one);
-    // What a follower waits for may be known by now.
     if (isHeard(one)) this.#later(this.#complete(one), "witness_complete");
-    else if (one.follows !== null && one.evidence?.path_state !== "pending") this.#later(this.#catchUp(one), "witness_share");
   }
 
-  async #catchUp(one: Case): Promise<void> {
+  /** Shares what another event about the same target has found out, or finds out within the time, milliseconds. */
+  async #follow(one: Case, known: SharedEvidence | undefined, wait_ms: number): Promise<void> {
     const identity = this.#parts.identity();
-    if (one.follows === null || identity === undefined || one.evidence?.edge.state !== "pending") return;
-    const shared = await fleet(this.#parts.env).sharedWitness(aimKey(edgeAim(one.aim), one.aim), one.follows);
-    if (shared === null || one.completed_at !== null) return;
+    if (one.follows === null || identity === undefined) return;
+    const key = aimKey(edgeAim(one.aim), one.aim);
+    const shared = known ?? (await fleet(this.#parts.env).sharedWitness(key, one.follows, wait_ms));
+    if (shared === null || one.completed_at !== null || one.evidence?.edge.state !== "pending") return;
     adopt(one, shared, identity);
-    if (isHeard(one)) await this.#complete(one);
+    this.#heard(one);
   }
 
   // Completing
@@ -299,7 +298,8 @@ export class WitnessDesk {
     if (one.completed_at !== null || one.evidence === null) return;
     clearTimeout(this.#timers.get(one.id));
     this.#timers.delete(one.id);
-    if (one.follows !== null) await this.#catchUp(one).catch((error) => logError("witness_share", error));
+    // Who was interrupted while it waited asks once more.
+    if (one.follows !== null) await this.#follow(one, undefined, 0).catch((error) => logError("witness_share", error));
     const identity = this.#parts.identity();
     const { evidence } = one;
     // What it waited for may have completed it.
@@ -314,7 +314,6 @@ export class WitnessDesk {
     one.summary = summaryOf(one.verdict, evidence, aim, targetName(one.aim), identity.site);
     one.evidence = bounded(evidence);
     this.#keep(one);
-    this.#parts.tell(toFrame(one));
     this.#save(one);
     if (one.follows === null) {
       await fleet(this.#parts.env).shareWitness(aimKey(aim, one.aim), toShare(one, one.evidence ?? evidence, identity));
@@ -323,9 +322,13 @@ export class WitnessDesk {
 
   // D1
 
-  /** Writes the case as it stands when its turn comes. */
+  /** Writes the case as it stands when its turn comes, and tells live pages then: what they read now has it. */
   #save(one: Case): void {
-    this.#saving = this.#saving.then(() => this.#write(one)).catch((error) => logError("event_save", error));
+    this.#saving = this.#saving
+      .then(() => this.#write(one))
+      .catch((error) => logError("event_save", error))
+      .then(() => this.#cases.get(one.series) === one && this.#parts.tell(toFrame(one)))
+      .then(() => undefined);
     this.#later(
       this.#saving.then(() => this.#arm()),
       "witness_alarm",

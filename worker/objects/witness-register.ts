@@ -14,6 +14,8 @@ interface Lead {
   event_id: string;
   at: number;
   shared: SharedEvidence | null;
+  /** Those that wait for it. */
+  waiting: ((shared: SharedEvidence) => void)[];
 }
 
 interface Candidate extends Sibling {
@@ -41,7 +43,7 @@ export class WitnessRegister {
       return { role: "follow", of: lead.event_id, shared: lead.shared };
     }
     // Taken before anything is awaited: of many that ask at once the first one leads.
-    this.#leads.set(ask.key, { event_id: ask.event_id, at: now, shared: null });
+    this.#leads.set(ask.key, { event_id: ask.event_id, at: now, shared: null, waiting: [] });
     const runners = await this.#runnersOf(ask.test_id, now);
     const siblings = this.#pick(ask, runners, now);
     for (const { client_id } of siblings) this.#asked.set(client_id, [...(this.#asked.get(client_id) ?? []), now]);
@@ -51,15 +53,27 @@ export class WitnessRegister {
   /** The leading event of a target has its evidence. */
   share(key: string, shared: SharedEvidence): void {
     const lead = this.#leads.get(key);
-    if (lead?.event_id === shared.event_id) lead.shared = shared;
+    if (lead?.event_id !== shared.event_id) return;
+    lead.shared = shared;
+    for (const resolve of lead.waiting.splice(0)) resolve(shared);
   }
 
-  shared(key: string, eventId: string): SharedEvidence | null {
+  /** What that event found out, waited for at most so long, milliseconds; null when there is nothing by then. */
+  async shared(key: string, eventId: string, wait_ms: number): Promise<SharedEvidence | null> {
     const lead = this.#leads.get(key);
-    return lead?.event_id === eventId ? lead.shared : null;
+    if (lead?.event_id !== eventId) return null;
+    if (lead.shared !== null || wait_ms <= 0) return lead.shared;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(null), wait_ms);
+      lead.waiting.push((shared) => {
+        clearTimeout(timer);
+        resolve(shared);
+      });
+    });
   }
 
   #forget(now: number): void {
+    // Those that still wait for one are let go by their own time.
     for (const [key, { at }] of this.#leads) if (at + SHARED_MS < now) this.#leads.delete(key);
     for (const [id, { at }] of this.#runners) if (at + MINUTE_MS < now) this.#runners.delete(id);
     for (const [id, times] of this.#asked) {

@@ -3,8 +3,11 @@
 import type { EdgeCheck, SeenPath, SiblingEvidence, WitnessCheck } from "#contract/events";
 import type { Job } from "#contract/wire";
 
-/** Witnesses have spoken or are given up after this long, milliseconds. */
-export const WITNESS_MS = 9500;
+/**
+ * Witnesses have spoken or are given up after this long, milliseconds: a path takes six seconds and half a second to arrive, the
+ * edge at most 7.5 s, and the event is to stand in D1 within ten.
+ */
+export const WITNESS_MS = 8500;
 /** Other clients asked for one event. */
 export const SIBLINGS = 2;
 /** An edge check and siblings' evidence serve later events about the same target for this long, milliseconds. */

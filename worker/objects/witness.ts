@@ -101,6 +101,6 @@ export class Witness {
   }
 
   erase(): Promise<void> {
-    return this.#desk.erase();
+    return this.#desk.erase(this.#parts.identity()?.id ?? "");
   }
 }

@@ -11,6 +11,7 @@ import {
 import { issueAgentToken, verifyAgentToken } from "../auth/agent-token.ts";
 import { clientObject, isLocal } from "../env.ts";
 import { newId, sha256 } from "../ids.ts";
+import { logError } from "../log.ts";
 import { bearer } from "../middleware/authenticate.ts";
 import { greetingOf, type Identity } from "../objects/view.ts";
 import { ProblemError } from "../problem-error.ts";
@@ -70,7 +71,7 @@ agent.post("/register", async (context) => {
   const greeting = greetingOf(row.version, row.capabilities);
   const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch, greeting };
   const { last_seq } = await objectOf(context, row.id).enrol(identity);
-  if (status === 201) await tellMeshes(context, row);
+  if (status === 201) context.executionCtx.waitUntil(tellMeshes(context, row).catch((error) => logError("tell_meshes", error)));
   const reply: RegisterReply = {
     client_id: row.id,
     token: await issueAgentToken(context.env, row.id, epoch),
@@ -81,13 +82,13 @@ agent.post("/register", async (context) => {
   return context.json(reply, status);
 });
 
-/** A new client is measured by the others of every mesh that takes it in: they are told, once its own reply is on its way. */
+/** A new client is measured by the others of every mesh that takes it in: they are told, without its reply waiting for it. */
 async function tellMeshes(context: AgentContext, row: ClientRow): Promise<void> {
   const db = database(context.env.DB);
   const concerned = await concernedBy(db, row);
   if (concerned.length === 0) return;
   await bumpRevision(db, Date.now());
-  context.executionCtx.waitUntil(push(context, concerned));
+  await push(context, concerned);
 }
 
 /** The client this installation was, if it proves so with that client's last token. */
