@@ -24,6 +24,15 @@ export const isMesh = (destination: string) => peerDestination(destination)?.kin
 /** A client's name; a short form of its id while it is not known. */
 export const peerName = (id: string, names: PeerNames = peerNames.value) => names.get(id) ?? `client ${id.slice(0, 6)}…`;
 
+const NAMED = /\bclient:([0-9a-z]{16})\b/g;
+
+/** Every client that a destination or a message names by its id. */
+export const idsIn = (text: string): string[] => [...text.matchAll(NAMED)].flatMap(([, id]) => (id === undefined ? [] : [id]));
+
+/** What a server or an agent wrote, with clients by their names. */
+export const withNames = (text: string, names: PeerNames = peerNames.value): string =>
+  text.replaceAll(NAMED, (_, id: string) => peerName(id, names));
+
 /** The name a result's own detail gives the client it measured; an agent of any version wrote it. */
 const peerSchema = z.object({ name: z.string().min(1).max(LIMITS.nameLength) });
 

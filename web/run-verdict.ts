@@ -8,7 +8,7 @@ import { mtuVerdict } from "./panels/mtu-words.ts";
 import { qosVerdict } from "./panels/qos-words.ts";
 import { udpVerdict } from "./panels/udp-words.ts";
 import { voiceVerdict } from "./panels/voice-words.ts";
-import { resultTarget } from "./peers.ts";
+import { resultTarget, withNames } from "./peers.ts";
 import { sinceText } from "./time.ts";
 import { plural, type Verdict } from "./verdict.ts";
 
@@ -42,7 +42,7 @@ export const whoseText = (source: string) => WHOSE[source] ?? source;
 function failure({ error, destination }: Result): Verdict {
   if (!error) return { tone: "bad", text: `The last run to ${inSentence(destination)} failed.` };
   const { message, source } = error;
-  return { tone: "bad", text: `${sentence(message)} Cause: ${whoseText(source)}.` };
+  return { tone: "bad", text: `${sentence(withNames(message))} Cause: ${whoseText(source)}.` };
 }
 
 const fine = (text: string): Verdict => ({ tone: "ok", text });

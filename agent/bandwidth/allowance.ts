@@ -6,11 +6,11 @@ const MANY = 2;
 const ONE = 1;
 
 export class Allowance {
-  readonly #total: number;
+  readonly total: number;
   #used = 0;
 
   constructor(total: number) {
-    this.#total = total;
+    this.total = total;
   }
 
   /** Bytes taken and not given back. */
@@ -20,7 +20,7 @@ export class Allowance {
 
   /** Takes all of `bytes` or nothing. */
   take(bytes: number): boolean {
-    if (this.#used + bytes > this.#total) return false;
+    if (this.#used + bytes > this.total) return false;
     this.#used += bytes;
     return true;
   }
@@ -39,7 +39,7 @@ export class Allowance {
     const weight = (streams: number) => (streams > 1 ? MANY : ONE);
     const all = phases.reduce((sum, streams) => sum + weight(streams), 0);
     const part = all === 0 ? 0 : weight(phases[0] ?? 1) / all;
-    return new Share(this, Math.max(0, Math.floor((this.#total - this.#used) * part)));
+    return new Share(this, Math.max(0, Math.floor((this.total - this.#used) * part)));
   }
 }
 

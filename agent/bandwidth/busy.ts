@@ -45,6 +45,12 @@ export class TrafficWatch {
     this.#begun = read(name);
   }
 
+  /** Bytes that have come in since the start; undefined where the counters cannot be read. */
+  async received(): Promise<number | undefined> {
+    const [before, now] = [await this.#begun, await read(this.#name)];
+    return before === undefined || now === undefined ? undefined : now.rx - before.rx;
+  }
+
   /** Rates since the start; undefined where the counters cannot be read. */
   async rates(): Promise<Traffic | undefined> {
     const [before, now] = [await this.#begun, await read(this.#name)];

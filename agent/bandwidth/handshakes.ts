@@ -44,7 +44,8 @@ export class Handshakes {
   readonly #order: HandshakeOrder;
   readonly #signal: AbortSignal;
   readonly #waiting: Waiting[] = [];
-  readonly #pending = new Set<Promise<void>>();
+  /** Those under way, and when each began. */
+  readonly #pending = new Map<Promise<void>, number>();
   #begun = 0;
   #timer: NodeJS.Timeout | undefined;
   #onIdle: (() => void) | undefined;
@@ -89,12 +90,18 @@ export class Handshakes {
 
   /** Resolves when those begun have ended. */
   async settled(): Promise<void> {
-    await Promise.all(this.#pending);
+    await Promise.all(this.#pending.keys());
   }
 
   /** Connections the kernel has not been asked about. */
   get open(): readonly Socket[] {
     return this.#waiting.map(({ socket }) => socket);
+  }
+
+  /** The round trip just now as the event loop sees it, ms: the newest one, or the longest that is still unanswered. */
+  delay(now: number): number {
+    const newest = this.#waiting.at(-1)?.ms ?? this.results.at(-1)?.rtt_ms ?? 0;
+    return [...this.#pending.values()].reduce((most, at) => Math.max(most, now - at), newest);
   }
 
   /** Takes what the kernel says of the connections; those it does not know keep the event loop's figure. */
@@ -129,7 +136,7 @@ export class Handshakes {
       this.failed ??= dialled;
       this.results.push({ at, rtt_ms: null, by: "loop" });
     });
-    this.#pending.add(done);
+    this.#pending.set(done, at);
   }
 
   #keep({ socket, at, ms }: Waiting, kernel: number | undefined): void {

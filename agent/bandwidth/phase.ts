@@ -4,13 +4,15 @@ import type { Failure } from "../probes/endpoint.ts";
 import type { KernelReader } from "../probes/tcp-kernel.ts";
 import { median } from "../statistics.ts";
 import type { Share } from "./allowance.ts";
+import type { TrafficWatch } from "./busy.ts";
 import { silentFailure } from "./failures.ts";
-import { HANDSHAKE_BYTES, type Handshake, Handshakes } from "./handshakes.ts";
-import { Curve, countedSlices, isSteady, rampOf, rateOf, SLICE_MS, slicesOf } from "./slices.ts";
+import { HANDSHAKE_BYTES, Handshakes } from "./handshakes.ts";
+import { loadedSince, type PhaseEnd, type PhaseReport, phaseReport } from "./phase-report.ts";
+import { Curve, isSteady, SLICE_MS, slicesOf } from "./slices.ts";
 import { type Load, Stream } from "./stream.ts";
 import type { SpeedTarget } from "./target.ts";
 import { type CountSource, uploadCurves } from "./upload-curves.ts";
-import { WEB_EVERY_MS, WEB_PROBE_BYTES, type WebProbe, WebProbes } from "./web-probes.ts";
+import { WEB_EVERY_MS, WEB_PROBE_BYTES, WebProbes } from "./web-probes.ts";
 import type { WirePeer } from "./wire.ts";
 
 /** Loaded round trips that a 95th percentile needs, and how often they are taken. */
@@ -35,36 +37,15 @@ export interface PhaseOrder {
   readonly peer: WirePeer;
   readonly share: Share;
   readonly kernel: KernelReader;
+  /** Where its bytes come in, for servers that send more than is asked for; undefined where that is not known. */
+  readonly incoming: TrafficWatch | undefined;
+  /** The longest round trip known before, ms. */
+  readonly rtt_ms: number;
   /** Whether round trips are measured meanwhile. */
   readonly latency: boolean;
   readonly signal: AbortSignal;
   /** The rate of the newest slice, Mbit/s, once there is one, and the share of the phase's time that is over. */
   onTick(mbps: number | undefined, done: number): void;
-}
-
-export type PhaseEnd = "steady" | "time" | "budget" | "broken" | "stopped";
-
-export interface PhaseReport {
-  readonly direction: "down" | "up";
-  readonly streams: number;
-  /** Connections on which bytes moved. */
-  readonly loaded: number;
-  readonly ended: PhaseEnd;
-  readonly by: CountSource;
-  /** Mbit/s of each slice from the first byte on. */
-  readonly slices: readonly number[];
-  /** Slices at the start that did not count. */
-  readonly warm: number;
-  readonly mbps: number | undefined;
-  readonly mean_mbps: number | undefined;
-  readonly ramp_ms: number | undefined;
-  readonly duration_ms: number;
-  readonly trouble: Failure | undefined;
-  readonly handshakes: readonly Handshake[];
-  readonly web: readonly WebProbe[];
-  /** Of the connections' kernel figures: congestion control, and segments sent again. */
-  readonly cc: string | undefined;
-  readonly retrans: number | undefined;
 }
 
 export class Phase {
@@ -78,6 +59,8 @@ export class Phase {
   readonly #retrans = new Map<unknown, number>();
   #forProbes: number;
   #moved = 0;
+  /** Rate of the newest slice, Mbit/s. */
+  #newest = 0;
   #began: number | undefined;
   #ended: PhaseEnd | undefined;
   #loadedUntil = 0;
@@ -170,6 +153,8 @@ export class Phase {
     }
     if (direction === "up" || (this.#order.latency && this.#ticks % KERNEL_TICKS === 0)) this.#askKernel();
     const { slices } = this.#slices(now);
+    this.#newest = slices.at(-1) ?? 0;
+    this.#watchIncoming();
     onTick(slices.at(-1), Math.min(1, (now - began) / duration_ms));
     if (isSteady(slices, this.#warm(slices)) && this.#latencySteady(slices)) this.#finish("steady");
     else if (now - began >= duration_ms - 1) this.#finish("time");
@@ -196,16 +181,11 @@ export class Phase {
     return needed > share.total ? Math.min(warm, 1) : warm;
   }
 
-  /** Handshakes that were begun when the line was full. */
-  #loadedSince(slices: readonly number[]): number {
-    return (this.#began ?? 0) + (this.#warm(slices) * SLICE_MS) / 2;
-  }
-
   /** Whether the round trips have stopped growing too: a deep queue is still filling when the rate has long been steady. */
   #latencySteady(slices: readonly number[]): boolean {
     if (!this.#order.latency || this.#forProbes < HANDSHAKE_BYTES) return true;
     // Those of the last second are open until the kernel is asked, so that what is known now is a little old.
-    const since = this.#loadedSince(slices);
+    const since = loadedSince(this.#began ?? 0, this.#warm(slices));
     const times = this.#handshakes.results.filter(({ at }) => at >= since).flatMap(({ rtt_ms }) => rtt_ms ?? []);
     // Where none succeeds there is nothing to wait for.
     if (times.length < LOADED_LEAST) return times.length === 0 && this.#handshakes.results.length >= LOADED_LEAST;
@@ -241,12 +221,24 @@ export class Phase {
     });
   }
 
-  /** Bytes on their way here, by the rate and the round trip under load. */
+  /** What waits in the kernel behind a lost segment has used the line as well, and may be more than what was read. */
+  #watchIncoming(): void {
+    const { incoming, share } = this.#order;
+    void incoming?.received().then((bytes) => {
+      if (bytes !== undefined && bytes + this.#underway() / 2 >= share.total) this.#finish("budget");
+    });
+  }
+
+  /**
+   * Bytes on their way here, by the rate so far or of the newest slice, and the round trip just now; twice, since slow start
+   * doubles them with each round trip, and what arrived behind a lost segment is not read yet.
+   */
   #underway(): number {
     const began = this.#began;
     if (began === undefined) return 0;
-    const rtt = median(this.#handshakes.results.slice(-5).flatMap(({ rtt_ms }) => rtt_ms ?? [])) ?? 0;
-    return (this.#moved / Math.max(SLICE_MS, performance.now() - began)) * rtt;
+    const now = performance.now();
+    const rate = Math.max(this.#moved / Math.max(SLICE_MS, now - began), (this.#newest * 1000) / 8);
+    return 2 * rate * Math.max(this.#order.rtt_ms, this.#handshakes.delay(now));
   }
 
   #finish(end: PhaseEnd): void {
@@ -272,39 +264,29 @@ export class Phase {
   }
 
   #report(): PhaseReport {
-    const { direction, streams, latency } = this.#order;
+    const { direction, streams } = this.#order;
     const { slices, by } = this.#slices(this.#loadedUntil + 1);
-    const warm = this.#warm(slices);
     const ended = this.#ended ?? "stopped";
-    const counted = countedSlices(slices, warm, ended === "steady" || ended === "budget" ? ended : "other");
-    const mbps = rateOf(counted);
-    const since = this.#loadedSince(slices);
-    const until = this.#loadedUntil;
-    const during = <Probe extends { at: number }>(probes: readonly Probe[]) =>
-      latency ? probes.filter(({ at }) => at >= since && at <= until) : [];
-    return {
+    const seen = {
       direction,
       streams,
       loaded: this.#streams.filter(({ loaded }) => loaded).length,
       ended,
       by,
       slices,
-      warm: slices.length - counted.length,
-      mbps,
-      mean_mbps: counted.length === 0 ? undefined : counted.reduce((sum, slice) => sum + slice, 0) / counted.length,
-      ramp_ms: mbps === undefined ? undefined : rampOf(slices, mbps),
-      duration_ms: this.#began === undefined ? 0 : until - this.#began,
-      trouble: this.#trouble(ended, mbps),
-      handshakes: during(this.#handshakes.results),
-      web: during(this.#web.results),
+      began: this.#began,
+      over: this.#loadedUntil,
+      handshakes: this.#handshakes.results,
+      web: this.#web.results,
       cc: this.#cc,
       retrans: this.#retrans.size === 0 ? undefined : [...this.#retrans.values()].reduce((sum, each) => sum + each, 0),
     };
+    return phaseReport(seen, this.#warm(slices), (rated) => this.#trouble(ended, rated));
   }
 
-  #trouble(ended: PhaseEnd, mbps: number | undefined): Failure | undefined {
+  #trouble(ended: PhaseEnd, rated: boolean): Failure | undefined {
     const { direction, peer, timeout_ms, duration_ms } = this.#order;
-    if (mbps !== undefined && ended !== "broken") return undefined;
+    if (rated && ended !== "broken") return undefined;
     const told = this.#streams.find(({ trouble }) => trouble !== undefined)?.trouble;
     if (told !== undefined || ended === "budget" || ended === "stopped") return told;
     return silentFailure(direction, peer, ended === "broken" ? timeout_ms : duration_ms);

@@ -105,7 +105,8 @@ export class Stream {
       proof === undefined
         ? undefined
         : await wire.exchange({
-            head: requestHead(target, "GET", path, proof),
+            // A file's server that knows ranges (RFC 9110 section 14) sends no more than the budget allows.
+            head: requestHead(target, "GET", path, target.streams ? proof : [...proof, `Range: bytes=0-${ask - 1}`]),
             onHead: (head) => this.#judge(head, "GET", wire),
             onBody: (piece) => {
               if (this.trouble !== undefined) return;

@@ -3,7 +3,7 @@ import { type MetricName, metricsOf, type Reason } from "#contract/metrics";
 import type { BandwidthParams } from "#contract/test-types/bandwidth";
 import type { Handshake } from "../bandwidth/handshakes.ts";
 import type { Idle } from "../bandwidth/idle.ts";
-import type { PhaseReport } from "../bandwidth/phase.ts";
+import type { PhaseReport } from "../bandwidth/phase-report.ts";
 import { gradeOf, responsiveness } from "../bandwidth/responsiveness.ts";
 import { median, PERCENTILE_MIN, percentile, round3 } from "../statistics.ts";
 import type { Failure, Peer } from "./endpoint.ts";
@@ -22,6 +22,8 @@ export interface BandwidthReading {
   /** The phases the run was to have. */
   readonly planned: readonly { readonly direction: "down" | "up"; readonly streams: number }[];
   readonly bytes: number;
+  /** Bytes the run might use. */
+  readonly granted: number;
   readonly took_ms: number;
   readonly loop_p99_ms: number | undefined;
   /** Why the kernel's figures could not be read. */

@@ -1,7 +1,7 @@
 // What people see of a bandwidth run: each phase as it ends, and the summary.
 import type { Measurement } from "#contract/result";
 import type { Idle } from "../bandwidth/idle.ts";
-import type { PhaseReport } from "../bandwidth/phase.ts";
+import type { PhaseReport } from "../bandwidth/phase-report.ts";
 import { cell, figure, milliseconds, type Row, type Tone } from "../rows.ts";
 
 const RATE_WIDTH = 13;

@@ -5,14 +5,16 @@ import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { ResultError, Status } from "#contract/result";
 import type { BandwidthParams } from "#contract/test-types/bandwidth";
 import { Allowance } from "../bandwidth/allowance.ts";
+import { TrafficWatch } from "../bandwidth/busy.ts";
 import { type Idle, measureIdle } from "../bandwidth/idle.ts";
 import { type Entry, hostLedger } from "../bandwidth/ledger.ts";
-import { Phase, type PhaseReport } from "../bandwidth/phase.ts";
+import { Phase } from "../bandwidth/phase.ts";
+import type { PhaseReport } from "../bandwidth/phase-report.ts";
 import { type SpeedTarget, speedTarget } from "../bandwidth/target.ts";
 import type { WirePeer } from "../bandwidth/wire.ts";
 import { resolveHost } from "../resolve.ts";
 import { type BandwidthReading, bandwidthDetail, bandwidthMetrics } from "./bandwidth-metrics.ts";
-import { bandwidthView, idleRow, phaseNote, phaseRow } from "./bandwidth-rows.ts";
+import { bandwidthView, idleRow, mbps, phaseNote, phaseRow } from "./bandwidth-rows.ts";
 import { connectFailure, type Failure, STOPPED } from "./endpoint.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
 import { KernelReader } from "./tcp-kernel.ts";
@@ -22,6 +24,8 @@ const BYTES_LEAST = 1_000_000;
 /** Kept at the end of the run for its answer, ms. */
 const RESERVE_MS = 300;
 const LOOP_RESOLUTION_MS = 10;
+/** Loaded round trips whose longest stands for those of the next phase. */
+const SAMPLES = 10;
 
 interface PhasePlan {
   readonly direction: "down" | "up";
@@ -103,7 +107,7 @@ async function measure({ target, peer, bytes, params, context }: Measuring): Pro
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   loop.enable();
   const began = performance.now();
-  const phases = blocked === undefined ? await measurePhases({ target, peer, bytes, params, context }, kernel) : [];
+  const phases = blocked === undefined ? await measurePhases({ target, peer, bytes, params, context, idle }, kernel) : [];
   loop.disable();
   return {
     params,
@@ -112,6 +116,7 @@ async function measure({ target, peer, bytes, params, context }: Measuring): Pro
     phases,
     planned: phasesOf(params, target),
     bytes: bytes.used,
+    granted: bytes.total,
     took_ms: performance.now() - began,
     loop_p99_ms: phases.length === 0 ? undefined : Math.max(0, loop.percentile(99) / 1e6 - LOOP_RESOLUTION_MS),
     kernel_missing: kernel.missing,
@@ -146,11 +151,13 @@ const FINAL: readonly ResultError["code"][] = [
   "tls_failed",
 ];
 
-async function measurePhases(measuring: Measuring, kernel: KernelReader): Promise<PhaseReport[]> {
+async function measurePhases(measuring: Measuring & { readonly idle: Idle }, kernel: KernelReader): Promise<PhaseReport[]> {
   const { target, peer, bytes, params, context } = measuring;
   const plan = phasesOf(params, target);
   const reports: PhaseReport[] = [];
   const dead = new Set<string>();
+  let rtt_ms = measuring.idle.rtt_ms ?? 0;
+  const lan = measuring.idle.traffic?.interface;
   for (const [index, { direction, streams }] of plan.entries()) {
     if (dead.has(direction) || context.budget.signal.aborted) continue;
     const wish_ms = (params.duration + params.timeout) * 1000;
@@ -165,6 +172,8 @@ async function measurePhases(measuring: Measuring, kernel: KernelReader): Promis
       peer,
       share: bytes.share(plan.slice(index).map((each) => each.streams)),
       kernel,
+      incoming: target.streams || lan === undefined ? undefined : new TrafficWatch(lan),
+      rtt_ms,
       latency: index === plan.findIndex((each) => each.direction === direction),
       signal: part.signal,
       onTick: (mbps, done) => context.progress((index + done) / plan.length, phaseNote(direction, streams, mbps)),
@@ -172,6 +181,7 @@ async function measurePhases(measuring: Measuring, kernel: KernelReader): Promis
     const report = await phase.run();
     if (report.ended === "stopped" && !context.budget.stopped) context.budget.hit(part.name);
     reports.push(report);
+    rtt_ms = Math.max(rtt_ms, ...report.handshakes.slice(-SAMPLES).map((each) => each.rtt_ms ?? 0));
     context.show(phaseRow(report));
     if (report.trouble === undefined) continue;
     dead.add(direction);
@@ -180,9 +190,17 @@ async function measurePhases(measuring: Measuring, kernel: KernelReader): Promis
   return reports;
 }
 
+/** Bytes a run on this line would do with: three seconds for each phase with many connections, by the fastest slice seen. */
+function enough({ phases, planned, params }: BandwidthReading): string {
+  const fastest = Math.max(0, ...phases.flatMap(({ slices }) => slices));
+  if (fastest === 0) return "";
+  const shares = planned.reduce((sum, { streams }) => sum + (streams === params.streams ? 1 : 0.5), 0);
+  return ` (at ${mbps(fastest)} it needs about ${mega((fastest / 8) * 1e6 * 3 * shares)})`;
+}
+
 /** What is told of a run: its first trouble, else that it had too little time or too few bytes. */
 function verdict(reading: BandwidthReading): { status: Status; error: ResultError | null } {
-  const { planned, phases, params } = reading;
+  const { planned, phases } = reading;
   const measured = phases.filter(({ mbps }) => mbps !== undefined).length;
   const status: Status = measured === 0 ? "failed" : measured < planned.length ? "partial" : "ok";
   if (reading.stopped) return { status: measured === 0 ? "failed" : "partial", error: STOPPED.error };
@@ -194,7 +212,7 @@ function verdict(reading: BandwidthReading): { status: Status; error: ResultErro
       error: { code: "deadline", source: "agent", message: "the run's time was over before every phase had ended" },
     };
   }
-  const message = `the run's ${mega(params.max_bytes)} were spent before every rate was steady; give it more max_bytes, or measure one direction only`;
+  const message = `the run's ${mega(reading.granted)} were spent before every rate was steady${enough(reading)}; raise max_bytes, or measure less`;
   return { status, error: { code: "over_budget", source: "agent", message } };
 }
 

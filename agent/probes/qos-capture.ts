@@ -8,6 +8,7 @@ import { findTool, runTool, type ToolRun } from "../exec.ts";
 import { installHint } from "../install-hint.ts";
 import { type ProbeHeader, type Quote, readProbe, readQuote } from "../parsers/icmp-quote.ts";
 import { type Frame, PcapReader } from "../parsers/pcap.ts";
+import type { Failure } from "./ping-outcome.ts";
 
 /** Bytes kept of a packet: whole ICMP errors, which only then can be told from damaged ones. */
 const SNAP_BYTES = 2048;
@@ -28,11 +29,6 @@ export interface Flow {
 
 /** A packet of the flow, in the order and at the microsecond captured. */
 export type Captured = { readonly at_us: number } & ({ readonly sent: ProbeHeader } | { readonly quote: Quote });
-
-export interface Failure {
-  readonly error: ResultError;
-  readonly reason: Reason;
-}
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 

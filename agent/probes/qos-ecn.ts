@@ -5,8 +5,8 @@ import { findTool, runTool, type ToolRun } from "../exec.ts";
 import { installHint } from "../install-hint.ts";
 import { traceComplaint } from "../parsers/traceroute.ts";
 import { type Handshake, parseHandshakes } from "../parsers/traceroute-tcp.ts";
+import type { Failure } from "./ping-outcome.ts";
 import { seconds } from "./ping-tool.ts";
-import type { Failure } from "./qos-capture.ts";
 import type { Finding } from "./qos-classes.ts";
 import { fisherGreater } from "./qos-significance.ts";
 

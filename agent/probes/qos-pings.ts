@@ -4,9 +4,8 @@ import { runTool } from "../exec.ts";
 import { waitUntil } from "../wait.ts";
 import { pingAdapter } from "./ping.ts";
 import { readPing, withoutUndecided } from "./ping-metrics.ts";
-import { failureOf, TOOL_MISSING } from "./ping-outcome.ts";
+import { type Failure, failureOf, TOOL_MISSING } from "./ping-outcome.ts";
 import type { PingAdapter, PingRequest, PingTool } from "./ping-tool.ts";
-import type { Failure } from "./qos-capture.ts";
 import type { ClassReading } from "./qos-classes.ts";
 
 const PACKET_SIZE = 64;

@@ -3,11 +3,9 @@ import { isIP } from "node:net";
 import { checkHost } from "#contract/destination";
 import type { Reason } from "#contract/metrics";
 import type { ErrorSource, ResultError } from "#contract/result";
-import { TEST_TYPES } from "#contract/test-types/index";
 import type { TracerouteParams } from "#contract/test-types/traceroute";
 import { canonicalAddress, sameAddress } from "../address.ts";
 import { type AsnTable, asnTable } from "../asn.ts";
-import type { Part } from "../budget.ts";
 import { resolveHost } from "../resolve.ts";
 import { waitFor } from "../wait.ts";
 import { pathDetail } from "./path-detail.ts";
@@ -18,16 +16,12 @@ import { HopNames } from "./path-names.ts";
 import { PARALLEL_MAX } from "./path-round.ts";
 import { type PathRun, type RunPlan, runRounds, type Tried } from "./path-run.ts";
 import { findPathTool, type PathTool } from "./path-tool.ts";
-import { MetricSheet, type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
-import { markDetail, markFlags, markVerdict, setDscp } from "./qos-metrics.ts";
-import type { MarkSurvey } from "./qos-survey.ts";
+import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
+import { followDscp, withDscp } from "./traceroute-dscp.ts";
 import { TracerouteRows, tracerouteView } from "./traceroute-rows.ts";
 
 /** Kept from the run's time for putting the result together: so much of it, at most so long. */
 const RESERVE = { share: 0.06, most_ms: 500 } as const;
-
-/** Where the DSCP is followed by TCP because UDP does not come through. */
-const TCP_PORT = 443;
 
 const failed = (error: ResultError, reason: Reason, address: string | null, detail: Record<string, unknown> = {}): Outcome =>
   unmeasured("traceroute", error, reason, { address, detail });
@@ -130,41 +124,7 @@ async function measure(tool: PathTool, target: Target, params: TracerouteParams,
   const missing = "missing" in lookup && lookup.missing !== null ? { asn_table: lookup.missing } : {};
   const about = { target: { ...target, detail: { ...target.detail, ...missing } }, tool, names, table };
   const told = report(result, about, elapsed_s, complaint(result, target.address, over, params.rounds));
-  return survey === undefined ? withoutDscp(told) : withDscp(told, survey, params.dscp ?? 0);
-}
-
-/** Follows the DSCP of a run that has one, beside it and by probes of its own: the answers of its flows are read from no capture. */
-async function followDscp(target: Target, params: TracerouteParams, { ms, signal }: Part): Promise<MarkSurvey | undefined> {
-  const { address, family } = target;
-  const { dscp = 0, max_hops, timeout } = params;
-  if (dscp === 0) return undefined;
-  const { surveyMarks } = await import("./qos-survey.ts");
-  const port = params.method === "tcp" ? params.port : undefined;
-  return surveyMarks({ address, family, dscp, ect: false, port: port ?? TCP_PORT, max_hops, timeout }, ms, signal);
-}
-
-function withoutDscp(outcome: Outcome): Outcome {
-  const sheet = new MetricSheet();
-  sheet.fill(
-    TEST_TYPES.traceroute.metrics.filter((name) => outcome.metrics[name] === undefined),
-    "not_applicable",
-  );
-  return { ...outcome, metrics: { ...outcome.metrics, ...sheet.metrics }, reasons: { ...outcome.reasons, ...sheet.reasons } };
-}
-
-function withDscp(outcome: Outcome, survey: MarkSurvey, sent: number): Outcome {
-  const verdict = markVerdict(survey, sent, outcome.address ?? "");
-  const sheet = new MetricSheet();
-  setDscp(sheet, survey, verdict);
-  const hops = survey.hops.map(({ ttl, addr, dscp }) => ({ ttl, addr, dscp }));
-  const missing = survey.failure === null ? {} : { failure: survey.failure.error.message };
-  return {
-    ...outcome,
-    metrics: { ...outcome.metrics, ...sheet.metrics },
-    reasons: { ...outcome.reasons, ...sheet.reasons },
-    detail: { ...outcome.detail, dscp: { ...markDetail(survey, verdict), hops, ...missing } },
-    flags: [...outcome.flags, ...markFlags(survey, verdict)],
-  };
+  return withDscp(told, survey, params.dscp);
 }
 
 interface About {

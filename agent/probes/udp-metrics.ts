@@ -39,8 +39,9 @@ export function lateness(packets: readonly StampPacket[]): number | undefined {
   return late.length < P95_MIN ? undefined : statistics.percentile(late, 95);
 }
 
-/** Whether this host was too busy to send the stream that was asked for. */
-export const isVoid = (packets: readonly StampPacket[]): boolean => (lateness(packets) ?? 0) > LATE_MOST_MS;
+/** Whether this host was too busy to send the stream that was asked for. Nothing but silence is no doing of this host. */
+export const isVoid = (packets: readonly StampPacket[]): boolean =>
+  (lateness(packets) ?? 0) > LATE_MOST_MS && packets.some(({ answer }) => answer !== null);
 
 /** Every udp metric of a run, value or null with its reason. */
 export function udpMetrics(reading: UdpReading): MetricSheet {

@@ -13,6 +13,7 @@ import { parseTracepath } from "../../agent/parsers/tracepath.ts";
 import { parseTracepathMtu } from "../../agent/parsers/tracepath-mtu.ts";
 import { parseTraceroute } from "../../agent/parsers/traceroute.ts";
 import { parseSizedTraceroute } from "../../agent/parsers/traceroute-mtu.ts";
+import { parseHandshakes } from "../../agent/parsers/traceroute-tcp.ts";
 import { DNS_MESSAGES, readDns } from "./helpers/dns-fuzz.ts";
 import { Facts, generator, leaves, mutate } from "./helpers/mutations.ts";
 
@@ -101,6 +102,7 @@ const PARSERS: readonly FuzzedParser[] = [
   { name: "traceroute of one size", parse: ofText(parseSizedTraceroute), fixtures: recorded("mtu", /^sized.*\.stdout$/) },
   { name: "ss", parse: ofText(parseSs), fixtures: recorded("ss", /\.stdout$/) },
   { name: "traceroute", parse: ofText(parseTraceroute), fixtures: recorded("traceroute", /^(?!mtr|tracepath).*\.stdout$/) },
+  { name: "traceroute, handshakes", parse: ofText(parseHandshakes), fixtures: recorded("qos/cleared", /^syn.*\.stdout$/) },
   { name: "tracepath", parse: ofText(parseTracepath), fixtures: recorded("traceroute", /^tracepath.*\.stdout$/) },
   {
     name: "mtr",

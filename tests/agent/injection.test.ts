@@ -75,7 +75,7 @@ const TYPES = TEST_TYPE_NAMES.filter((type) => type !== "dns");
 
 describe("bad destinations", () => {
   const marker = join(scratch(), "started");
-  const names = ["ping", "traceroute", "mtr", "tracepath", "ss", "ip", "fping"];
+  const names = ["ping", "traceroute", "mtr", "tracepath", "ss", "ip", "fping", "tcpdump"];
   beforeAll(() => {
     vi.stubEnv("STREAMSWARM_TOOL_PATH", fakeTools(Object.fromEntries(names.map((name) => [name, `echo ${name} >> ${marker}`]))));
   });

@@ -314,18 +314,19 @@ test("requests without proof get an answer at a bounded rate, many at once in on
   const request = `GET /__down?bytes=1 HTTP/1.1\r\nhost: r\r\n${junk}\r\n\r\n`;
   // The connection is there before the rate is used up.
   const connected = await hold(port, undefined, "/__down?bytes=1");
-  const start = performance.now();
-  const flood = await Promise.all(Array.from({ length: 10 }, () => speak(port, request.repeat(150))));
-  const seconds = (performance.now() - start) / 1000;
-  expect(flood.every(({ took_ms }) => took_ms < HTTP_LIMITS.idle_ms + 2500)).toBe(true);
-  const { unauthenticated = 0, rate = 0 } = reflector.stats?.http.refused ?? {};
-  expect(unauthenticated).toBeLessThanOrEqual(HTTP_LIMITS.strangerBurst + HTTP_LIMITS.strangerRate * seconds);
-  expect(rate).toBeGreaterThan(0);
   const served = new Promise<string>((resolve) => {
     connected.on("data", (part: Buffer) => part.includes("200 OK") && resolve(part.toString("latin1")));
   });
+  const start = performance.now();
+  const flood = Promise.all(Array.from({ length: 10 }, () => speak(port, request.repeat(150))));
+  await vi.waitFor(() => expect(reflector.stats?.http.refused.rate).toBeGreaterThan(0));
+  const seconds = (performance.now() - start) / 1000;
+  const refused = reflector.stats?.http.refused;
+  expect(refused?.unauthenticated).toBeLessThanOrEqual(HTTP_LIMITS.strangerBurst + HTTP_LIMITS.strangerRate * seconds);
   connected.write(`GET /__down?bytes=5 HTTP/1.1\r\nhost: r\r\nauthorization: ${authorization}\r\n\r\n`);
   expect(await served).toContain("content-length: 5");
+  await reflector.stop();
+  await flood;
 });
 
 test("an IPv6 network of 64 bits is one stranger, an IPv4 address is one however it is written; others are not held up", () => {

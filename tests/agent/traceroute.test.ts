@@ -2,7 +2,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { metricsOf } from "#contract/metrics";
 import type { Measurement } from "#contract/result";
 import { traceroute as tracerouteType } from "#contract/test-types/traceroute";
 import { readParameters } from "../../agent/cli-probe.ts";

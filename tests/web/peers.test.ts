@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { testName, testTitle, typeAndTarget } from "../../web/format.ts";
-import { destinationText, peerNames, peerOf, resultTarget } from "../../web/peers.ts";
+import { destinationText, idsIn, peerNames, peerOf, resultTarget, withNames } from "../../web/peers.ts";
 import { mergeLatest, peersOf } from "../../web/state/client.ts";
 import { result } from "./make.ts";
 
@@ -38,6 +38,13 @@ test("a result says whom it measured, in the words it brought where the name is 
     expect(resultTarget({ ...run, detail: { peer } }, new Map())).toBe("client 012345…");
   }
   expect(resultTarget(result(1), NAMES)).toBe("crm.example");
+});
+
+test("messages name clients too", () => {
+  expect(withNames(`client:${PEER} fails; client:${PEER}.x and client:short stay`, NAMES)).toBe(
+    "osaka-edge fails; osaka-edge.x and client:short stay",
+  );
+  expect(idsIn(`from client:${PEER} to crm.example`)).toEqual([PEER]);
 });
 
 test("each peer of a test keeps its own newest result", () => {

@@ -2,7 +2,15 @@ import { expect, test } from "vitest";
 import { TEST_TYPE_NAMES } from "#contract/test-types/index";
 import { safeNext } from "../../web/safe-next.ts";
 import { chosen, paramFields } from "../../web/state/param-fields.ts";
-import { bodyOf, changedType, emptyForm, errorsOf, formOfTest, withoutSameTarget } from "../../web/state/test-form.ts";
+import {
+  bodyOf,
+  changedType,
+  clientCount,
+  emptyForm,
+  errorsOf,
+  formOfTest,
+  withoutSameTarget,
+} from "../../web/state/test-form.ts";
 import { iso, NOW } from "./make.ts";
 
 const form = { ...emptyForm(["a"]), destination: "crm.example" };
@@ -105,4 +113,50 @@ test("a parameter its schema refuses does not hide what else is wrong", () => {
   const params = { count: "50", resolver: "127.0.0.1:99999" };
   const errors = errorsOf({ ...form, ...changedType("dns"), destination: "bad host", params });
   expect(new Set(Object.keys(errors))).toEqual(new Set(["destination", "params.count", "params.resolver"]));
+});
+
+test("a test may be pointed at a client or at each other, where its type allows", () => {
+  const peer = "0123456789abcdef";
+  const udp = { ...form, ...changedType("udp"), clientIds: ["a", "b"] };
+  const at = { ...udp, aim: "client" as const, peerId: peer };
+  expect(errorsOf(at)).toEqual({});
+  expect(bodyOf(at).destination).toBe(`client:${peer}`);
+  expect(errorsOf({ ...at, peerId: "" }).destination).toBe("names no client; choose one");
+  expect(errorsOf({ ...at, clientIds: [peer] })).toHaveProperty("client_ids");
+  const mesh = { ...udp, aim: "mesh" as const };
+  expect(errorsOf(mesh)).toEqual({});
+  expect(bodyOf(mesh)).toMatchObject({ destination: "mesh", name: "UDP mesh" });
+  expect(errorsOf({ ...mesh, clientIds: ["a"] })).toHaveProperty("client_ids");
+  // What only a type with a second party can do does not outlive a change of type.
+  expect({ ...mesh, ...changedType("http") }.aim).toBe("address");
+  expect({ ...mesh, ...changedType("ping") }.aim).toBe("mesh");
+});
+
+test("a stored test that measures clients is edited as one", () => {
+  const stored = { id: "t", name: "Offices", type: "udp", interval_s: 60, packet_size: null, params: {}, schedule: null };
+  const rest = {
+    enabled: true,
+    client_ids: ["a", "b"],
+    selector: null,
+    thresholds: {},
+    created_at: iso(NOW),
+    updated_at: iso(NOW),
+  };
+  for (const destination of ["mesh", "client:0123456789abcdef", "reflector.example:862"]) {
+    expect(bodyOf(formOfTest({ ...stored, ...rest, destination })).destination).toBe(destination);
+  }
+});
+
+test("how many clients a form names, where that is known", () => {
+  const clients = [
+    { id: "a", site: "Lyon", status: "online" },
+    { id: "b", site: "Osaka", status: "offline" },
+    { id: "c", site: "Lyon", status: "retired" },
+  ] as const;
+  const count = (patch: Partial<typeof form>) => clientCount({ ...form, ...patch }, clients);
+  expect(count({ clientIds: ["a", "b"] })).toBe(2);
+  expect(count({ target: "all" })).toBe(2);
+  expect(count({ target: "site", site: "Lyon" })).toBe(1);
+  expect(count({ target: "tags", tags: "x=y" })).toBeNull();
+  expect(clientCount({ ...form, target: "all" }, undefined)).toBeNull();
 });

@@ -83,6 +83,24 @@ describe("a target that fails for many", () => {
     }
   }, 15_000);
 
+  test("is looked at anew when the first failure was of one client alone, or is over", async () => {
+    const { id } = await groupTest();
+    let cut = false;
+    const see: Answers = (order) => sees([...WAY, cut ? null : target], target)(order);
+    const alone = await start({ site: "Oslo" }, sees([null], target));
+    const next = await start({ site: "Rome" }, see);
+    expect((await failed(alone, lost(id))).verdict).toBe("access");
+    cut = true;
+    const second = await failed(next, lost(id));
+    expect(second).toMatchObject({ verdict: "target", evidence: { shared_from: null } });
+    const page = await Socket.open(`/api/v1/clients/${next.id}/live`, { ...admin.headers, origin: ORIGIN });
+    await told(page, "snapshot");
+    await next.upload(pingResult(1, { test_id: id }));
+    await told(page, "event", ({ event }) => event.closed_at !== null);
+    const third = await failed(await start({ site: "Ulm" }, see), lost(id));
+    expect(third.evidence.shared_from).toBeNull();
+  });
+
   test("is asked about anew when the fleet's object has forgotten", async () => {
     const { id } = await groupTest();
     const [one, two] = [await start({ site: "Oslo" }, sees([null], target)), await start({ site: "Rome" }, sees([null], target))];
@@ -142,9 +160,14 @@ describe("witnesses", () => {
     const tests = await Promise.all(Array.from({ length: 9 }, (_, at) => groupTest({ destination: `127.79.${last}.${at + 1}` })));
     const victims = await Promise.all([1, 2, 3].map(() => start({ site: "Oslo" }, () => undefined)));
     for (const [at, victim] of victims.entries()) {
-      const three = tests.slice(at * 3, at * 3 + 3);
-      await victim.upload(...three.map(({ id, destination }) => lost(id, { destination })));
-      while ((await eventsOf(admin, `client_id=${victim.id}`)).length < 3);
+      const page = await Socket.open(`/api/v1/clients/${victim.id}/live`, { ...admin.headers, origin: ORIGIN });
+      for (const { id, destination } of tests.slice(at * 3, at * 3 + 3)) {
+        await victim.upload(lost(id, { destination }));
+        await told(page, "event", ({ event }) => event.test_id === id);
+        // One that had all its answers is complete by then, and no alarm is left of it.
+        await runAlarm(victim.id);
+        await told(page, "event", ({ event }) => event.test_id === id && event.completed_at !== null);
+      }
     }
     const asked = new Set(sibling.orders.filter(({ job }) => job?.type === "traceroute").map(({ job }) => job?.destination));
     expect(asked.size).toBeLessThanOrEqual(6);

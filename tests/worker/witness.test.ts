@@ -2,7 +2,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { NetworkEvent, NetworkEventDetail } from "#contract/events";
 import { type Asker, agentOf, asAdmin, createTest, ORIGIN, pingResult, register, Socket, told, upload } from "./edge.ts";
-import { kill, runAlarm } from "./inside.ts";
+import { edgeEnv, kill, runAlarm } from "./inside.ts";
 import { type Answers, answered, eventOf, eventsOf, FakeAgent, lost, NO_REPLY, path, sees } from "./witness.ts";
 
 let admin: Asker;
@@ -137,7 +137,7 @@ describe("a fault of the client's own access", () => {
       expect(order.job).toEqual({
         type: "traceroute",
         destination: target,
-        params: { flows: 2, timeout: 0.8, deadline: 6, names: false },
+        params: { flows: 2, timeout: 0.7, deadline: 6, names: false },
       });
     }
   });
@@ -225,7 +225,7 @@ describe("an event is opened", () => {
     expect([await eventsOf(admin, `client_id=${victim.id}`), victim.orders]).toEqual([[], []]);
   });
 
-  test("for three tests a minute at most, and for the others when they still fail later", async () => {
+  test("for three tests of a client a minute at most", async () => {
     const tests = await Promise.all(Array.from({ length: 5 }, () => groupTest()));
     const victim = await start("Oslo", sees([null], target));
     await victim.upload(...tests.map(({ id }) => lost(id)));
@@ -348,4 +348,18 @@ describe("an object that is killed while witnesses are heard", () => {
     });
     expect(await admin.get(`/api/v1/clients/${victim.id}`)).toMatchObject({ status: "online" });
   });
+});
+
+test("while D1 is away an event is heard all the same, and written when it is back", async () => {
+  const { id } = await groupTest();
+  const victim = await start("Oslo", sees([null], target));
+  const page = await pageOf(victim);
+  await edgeEnv.DB.exec("ALTER TABLE event RENAME TO event_away");
+  await victim.upload(lost(id));
+  const { id: event } = await frame(page, completed);
+  await edgeEnv.DB.exec("ALTER TABLE event_away RENAME TO event");
+  expect(await eventsOf(admin, `client_id=${victim.id}`)).toEqual([]);
+  expect(await runAlarm(victim.id)).toBe(true);
+  await frame(page, completed);
+  expect(await eventOf(admin, event)).toMatchObject({ verdict: "unclear", evidence: { path_state: "answered" } });
 });

@@ -6,6 +6,7 @@ import { formatPercent, formatUnit, inSentence, sentence, typeWord } from "../fo
 import type { Tone } from "../health.ts";
 import { Ago } from "../parts/ago.tsx";
 import { Shape, StatusMark } from "../parts/status.tsx";
+import { withNames } from "../peers.ts";
 import { type DiffRow, diffRows, HOP_WORD, pathStateText, siblingWord } from "../state/events.ts";
 import { plural } from "../verdict.ts";
 
@@ -71,7 +72,7 @@ function Failure({ evidence: { failure } }: { evidence: Evidence }) {
       word={failure.status === "failed" ? "failed" : "went wrong in part"}
       at={failure.at}
     >
-      <p class="long-word">{failure.error ? sentence(failure.error.message) : loss}</p>
+      <p class="long-word">{failure.error ? sentence(withNames(failure.error.message)) : loss}</p>
     </Witness>
   );
 }
@@ -90,7 +91,7 @@ function Edge({ edge }: { edge: EdgeCheck }) {
   return (
     <Witness title="The server itself" tone={tone} word={word} at={edge.at}>
       <p class="long-word">
-        {edge.says}
+        {withNames(edge.says)}
         {edge.duration_ms !== null && <span class="text-secondary"> {ms(edge.duration_ms)}</span>}
       </p>
     </Witness>
@@ -112,7 +113,7 @@ function Sibling({ sibling }: { sibling: SiblingEvidence }) {
       <p class="text-secondary">
         {same_site ? "at the same site" : site === null || site === "" ? "at another site" : `at ${inSentence(site)}`}
         {looked !== null && looked.latency_ms !== null && `, ${typeWord(looked.type)} ${ms(looked.latency_ms)}`}
-        {looked?.error && `: ${looked.error.message}`}
+        {looked?.error && `: ${withNames(looked.error.message)}`}
       </p>
       {path && <SeenHops path={path} />}
     </Witness>
@@ -179,36 +180,38 @@ function PathDiff({ evidence }: { evidence: Evidence }) {
               diff.outcome === "stops" ? "bad" : diff.outcome === "changed" ? "warn" : diff.outcome === "same" ? "ok" : "none"
             }
           />{" "}
-          <span>{diff.says}</span>
+          <span>{withNames(diff.says)}</span>
         </p>
       )}
-      <div class="table-scroll">
-        <table class="table table-diff">
-          <thead>
-            <tr>
-              <th scope="col" class="num">
-                Hop
-              </th>
-              {good && (
-                <th scope="col">
-                  Last good, <Ago at={good.at} />
+      {rows.length > 0 && (
+        <div class="table-scroll">
+          <table class="table table-diff">
+            <thead>
+              <tr>
+                <th scope="col" class="num">
+                  Hop
                 </th>
-              )}
-              {path && (
-                <th scope="col">
-                  Then, <Ago at={path.at} />
-                </th>
-              )}
-              {good && path && <th scope="col">What changed</th>}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <HopRow key={row.ttl} row={row} before={good !== null} after={path !== null} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+                {good && (
+                  <th scope="col">
+                    Last good, <Ago at={good.at} />
+                  </th>
+                )}
+                {path && (
+                  <th scope="col">
+                    Then, <Ago at={path.at} />
+                  </th>
+                )}
+                {good && path && <th scope="col">What changed</th>}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <HopRow key={row.ttl} row={row} before={good !== null} after={path !== null} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
     </section>
   );
 }

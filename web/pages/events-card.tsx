@@ -8,6 +8,8 @@ import { Icon } from "../parts/icon.tsx";
 import { Card } from "../parts/page.tsx";
 import { Failed, Skeleton } from "../parts/states.tsx";
 import { Shape } from "../parts/status.tsx";
+import { withNames } from "../peers.ts";
+import { useClientNames } from "../state/client-names.ts";
 import { eventTone, verdictWord } from "../state/events.ts";
 import { type EventList, useEvidence } from "../state/use-events.ts";
 import { fullTime, sinceText, spanText } from "../time.ts";
@@ -32,6 +34,7 @@ const SHOWN = 3;
 export function EventsCard({ list, aboutOf }: EventsCardProps) {
   const [all, setAll] = useState(false);
   const { events, error, reload } = list;
+  useClientNames(events?.map(({ summary }) => summary) ?? []);
   if (events === undefined) {
     return (
       <Card title="Events">
@@ -90,12 +93,14 @@ function EventItem({
   const evidence = useEvidence(event, open);
   const tone = eventTone(event);
   const where = verdictWord(event.verdict);
+  const about = aboutOf === null ? null : aboutOf(event);
   return (
     <li class="event" data-testid="event" data-open={event.closed_at === null}>
       <button type="button" class="event-head" aria-expanded={open} onClick={() => setOpen(!open)}>
         <Shape tone={tone} />
         <span class="event-say">
-          {event.summary}
+          {about !== null && about.client !== null && <span class="event-who">{about.client}: </span>}
+          {withNames(event.summary)}
           {where !== null && <span class="chip chip-small">{where}</span>}
         </span>
         <EventTime event={event} />
@@ -103,7 +108,7 @@ function EventItem({
       </button>
       {open && (
         <div class="event-body">
-          {aboutOf && <EventPlace event={event} about={aboutOf(event)} />}
+          {about && <EventPlace event={event} about={about} />}
           {event.completed_at === null && <Hearing />}
           {evidence.data ? (
             <EventEvidence detail={evidence.data} />

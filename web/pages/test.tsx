@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { type Test, type TestDetail, testDetailSchema } from "#contract/api";
 import { get, idPath } from "../api.ts";
-import { testTitle } from "../format.ts";
+import { testTitle, typeWord } from "../format.ts";
 import { clientHealth } from "../health.ts";
 import { useQuery } from "../hooks.ts";
 import { lossOf } from "../loss.ts";
@@ -113,7 +113,37 @@ function TestHeading({ test, client, peerId }: TestHeadingProps) {
           <span class="crumb-arrow"> · </span>
         </>
       )}
-      {name} <span class="heading-type">· {target}</span>
+      {peerOf(test.destination) !== null ? (
+        <ClientAsTarget test={test} peerId={peerOf(test.destination) ?? ""} />
+      ) : (
+        <>
+          {name} <span class="heading-type">· {target}</span>
+        </>
+      )}
+    </>
+  );
+}
+
+/** The heading of a test that measures one client, with the way to that client's page. */
+function ClientAsTarget({ test, peerId }: { test: Test; peerId: string }) {
+  const { name } = testTitle(test);
+  const peer = (
+    <a class="crumb-peer" href={`/clients${idPath(peerId)}`}>
+      {peerName(peerId)}
+    </a>
+  );
+  if (name === peerName(peerId))
+    return (
+      <>
+        {peer} <span class="heading-type">· {typeWord(test.type)}</span>
+      </>
+    );
+  return (
+    <>
+      {name}{" "}
+      <span class="heading-type">
+        · {typeWord(test.type)} to {peer}
+      </span>
     </>
   );
 }

@@ -27,7 +27,7 @@ export function TestsPage() {
   useEffect(() => {
     if (clients.data) learnNames(clients.data.items);
   }, [clients.data]);
-  const items = tests.data && [...tests.data.items].sort((a, b) => a.name.localeCompare(b.name));
+  const items = tests.data && [...tests.data.items].sort((a, b) => testName(a).localeCompare(testName(b)));
   const actions = canWrite.value && (
     <a class="btn btn-sm btn-primary" href="/tests/new" data-testid="new-test">
       <Icon name="plus-lg" /> New test

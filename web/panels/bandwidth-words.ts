@@ -20,7 +20,7 @@ const ONE_CONNECTION_WELL = 0.6;
 const MORE = 1.1;
 
 /** What one connection reaches of what many do, 0 to 1; null where either is not known. */
-export function singleShare(single: unknown, many: unknown): number | null {
+function singleShare(single: unknown, many: unknown): number | null {
   return known(single) && known(many) && many > 0 ? single / many : null;
 }
 

@@ -46,6 +46,9 @@ const FACTS = [
 
 function Newest({ result }: { result: Result }) {
   const { metrics } = result;
+  // A run that was skipped, or that reached nobody, has its sentence above and no figure to draw.
+  if (WAYS.every((way) => numberOf(metrics[`bw_${way}_mbps`]) === null && numberOf(metrics[`bw_single_${way}_mbps`]) === null))
+    return null;
   const limit = limitedText(metrics.bw_limited_by);
   const used = typeof metrics.bw_bytes === "number" ? `${formatText("bw_bytes", metrics.bw_bytes)} used` : "";
   const left =

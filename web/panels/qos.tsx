@@ -28,6 +28,7 @@ const SPREAD = ["qos_rtt_spread_ms"] as const;
 const METRICS = [...SPREAD, "qos_loss_worst_pct"];
 
 function Newest({ result }: { result: Result }) {
+  if (markedHops(result).length === 0 && classesOf(result).length === 0 && result.status === "failed") return null;
   const time = clockTime(Date.parse(result.started_at));
   return (
     <>

@@ -64,6 +64,7 @@ const FACTS = [
 ];
 
 function Newest({ result }: { result: Result }) {
+  if (typeof result.metrics.udp_received !== "number") return null;
   const seconds = secondsOf(result);
   return (
     <Card title={`Both directions, ${clockTime(Date.parse(result.started_at))}`}>

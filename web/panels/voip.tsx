@@ -55,6 +55,8 @@ const FACTS = [
 const HEARD: Record<Direction, string> = { up: "Heard at the far end", down: "Heard here" };
 
 function Newest({ result }: { result: Result }) {
+  const { voip_mos_est: mos, voip_received: received, sip_status: sip } = result.metrics;
+  if ([mos, received, sip].every((value) => typeof value !== "number")) return null;
   const codec = codecWord(result.metrics.voip_codec);
   const provisional = codecOf(result)?.provisional === true ? ", provisional figures" : "";
   return (

@@ -2,10 +2,9 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { clientSchema, pageOf } from "#contract/api";
-import { peerDestination } from "#contract/destination";
 import { LIMITS } from "#contract/limits";
 import { get } from "../api.ts";
-import { type PeerNames, peerNames } from "../peers.ts";
+import { idsIn, type PeerNames, peerNames } from "../peers.ts";
 
 const clientPage = pageOf(clientSchema);
 
@@ -20,18 +19,10 @@ export function learnNames(clients: readonly { readonly id: string; readonly nam
   peerNames.value = new Map([...known, ...clients.map(({ id, name }) => [id, name] as const)]);
 }
 
-/** Every client a destination or a peer names. */
-function idsOf(destinations: readonly string[]): string[] {
-  return destinations.flatMap((destination) => {
-    const peer = peerDestination(destination);
-    return peer?.kind === "client" ? [peer.client_id] : [];
-  });
-}
-
-/** Sees to it that the clients among `destinations` have names; answers the names known by now. */
-export function useClientNames(destinations: readonly string[]): PeerNames {
+/** Sees to it that the clients named in destinations and messages have names; answers the names known by now. */
+export function useClientNames(texts: readonly string[]): PeerNames {
   const known = peerNames.value;
-  const missing = idsOf(destinations).filter((id) => !known.has(id));
+  const missing = [...new Set(texts.flatMap(idsIn))].filter((id) => !known.has(id));
   const wanted = missing.join(" ");
   useEffect(() => {
     if (wanted === "" || Date.now() - asked.peek() < ASK_AGAIN_MS) return;

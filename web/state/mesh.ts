@@ -139,7 +139,7 @@ const SEVERITY: Record<Tone, number> = { bad: 3, warn: 2, ok: 1, none: 0 };
 const distance = ({ value, usual }: MeshCell) =>
   value === null || usual === null || usual <= 0 ? 0 : Math.max(value / usual, usual / value);
 
-export const worstCell = (cells: readonly MeshCell[]): MeshCell | null =>
+const worstCell = (cells: readonly MeshCell[]): MeshCell | null =>
   cells.toSorted((a, b) => SEVERITY[b.tone] - SEVERITY[a.tone] || distance(b) - distance(a))[0] ?? null;
 
 const allCells = ({ rows }: Mesh) => rows.flatMap(({ cells }) => cells.filter((cell) => cell !== null));

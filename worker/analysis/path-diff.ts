@@ -7,16 +7,29 @@ const STEP = { ms: 5, share: 0.3 } as const;
 const LASTING = 0.5;
 const STEPS_AT_MOST = 5;
 
-type Hops = ReadonlyMap<number, WitnessHop>;
-
-const byTtl = (path: SeenPath): Hops => new Map(path.hops.map((hop) => [hop.ttl, hop]));
 const answers = (hop: WitnessHop | undefined): hop is WitnessHop => hop !== undefined && hop.addrs.length > 0;
 const share = (a: WitnessHop, b: WitnessHop): boolean => a.addrs.some((addr) => b.addrs.includes(addr));
-const lastAnswering = (path: SeenPath): WitnessHop | undefined => path.hops.findLast(answers);
+/** Hops up to where the path comes back to a router it has left: what goes in circles has come no further. */
+function withoutCircle(path: SeenPath): readonly WitnessHop[] {
+  if (path.reached === true) return path.hops;
+  const met = new Map<string, number>();
+  let before: string | undefined;
+  for (const [at, { addrs }] of path.hops.entries()) {
+    const [addr] = addrs;
+    if (addr === undefined) continue;
+    if (addr !== before && met.has(addr)) return path.hops.slice(0, at);
+    met.set(addr, at);
+    before = addr;
+  }
+  return path.hops;
+}
+
+/** The last hop that answers; undefined where none does. */
+export const lastAnswering = (path: SeenPath): WitnessHop | undefined => withoutCircle(path).findLast(answers);
 
 /** Hops where both paths have answers, ascending. */
 function bothAnswer(before: SeenPath, now: SeenPath): { ttl: number; was: WitnessHop; is: WitnessHop }[] {
-  const later = byTtl(now);
+  const later = new Map(withoutCircle(now).map((hop) => [hop.ttl, hop]));
   return before.hops.flatMap((was) => {
     const is = later.get(was.ttl);
     return answers(was) && answers(is) ? [{ ttl: was.ttl, was, is }] : [];
@@ -68,12 +81,9 @@ const UNKNOWN: Omit<PathDiff, "says"> = {
   rtt_steps: [],
 };
 
-/**
- * Whether a run saw the network at all: one that could not be made says nothing about the path. One whose tool was still waiting at
- * its deadline without any answer has seen a path on which nothing answers.
- */
+/** Whether a run saw the network at all: one that could not be made, or never had its turn, says nothing about the path. */
 export function sawNetwork({ hops, error }: SeenPath): boolean {
-  if (hops.some(answers)) return true;
+  if (hops.some(({ sent }) => sent > 0)) return true;
   return (error?.source === "network" && error.code === "no_reply") || (error?.source === "tool" && error.code === "deadline");
 }
 

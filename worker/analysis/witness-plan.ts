@@ -78,10 +78,24 @@ export const targetName = (aim: Aim): string => (pathHost(aim) ?? aim.destinatio
 
 const family = ({ ip_version }: Aim["params"]): object => (ip_version === 4 || ip_version === 6 ? { ip_version } : {});
 
-/** A path that is seen within six seconds: two flows, so that parallel ways show, and six silent hops wait 4.8 s. */
-export function pathJob(host: string, params: Aim["params"]): Job {
+/**
+ * A path that is seen within six seconds: two flows, so that parallel ways show; of three protocols two have their turn where the
+ * first one finds six silent hops. `method` is the one that reached the target before, which then has the whole time.
+ */
+export function pathJob(host: string, params: Aim["params"], method: string | null = null): Job {
   const wanted = ipVersion(host) === 0 ? family(params) : {};
-  return { type: "traceroute", destination: host, params: { flows: 2, timeout: 0.8, deadline: 6, names: false, ...wanted } };
+  const by = method === "udp" || method === "icmp" || method === "tcp" ? { method } : {};
+  return {
+    type: "traceroute",
+    destination: host,
+    params: { flows: 2, timeout: 0.7, deadline: 6, names: false, ...by, ...wanted },
+  };
+}
+
+/** A path that nothing has failed for yet: it may take the time that every protocol needs. */
+export function baselineJob(host: string, params: Aim["params"]): Job {
+  const { type, destination, params: quick } = pathJob(host, params);
+  return { type, destination, params: { ...quick, timeout: 1, deadline: 20 } };
 }
 
 const cap = (value: unknown, most: number): number => Math.min(typeof value === "number" ? value : most, most);

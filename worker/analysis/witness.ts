@@ -1,6 +1,6 @@
 // What witnesses agree on: where a fault lies, in one word and one sentence. Pure.
 import type { EdgeCheck, Evidence, Opinion, SiblingEvidence, Verdict } from "#contract/events";
-import { sawNetwork, stopSays } from "./path-diff.ts";
+import { lastAnswering, sawNetwork, stopSays } from "./path-diff.ts";
 import type { EdgeAim } from "./witness-plan.ts";
 
 /** Codes that say no packet came back; any other failure is one of the service, whose host may well answer. */
@@ -51,7 +51,7 @@ function votes(evidence: Evidence, aim: EdgeAim): Vote[] {
 /** Last hop that answers the client now, where the target does not; undefined where the path was not seen or is whole. */
 function stopsAfter({ path }: Evidence): { ttl: number; addrs: readonly string[] } | undefined {
   if (path === null || path.reached === true || !sawNetwork(path)) return undefined;
-  return path.hops.findLast(({ addrs }) => addrs.length > 0) ?? { ttl: 0, addrs: [] };
+  return lastAnswering(path) ?? { ttl: 0, addrs: [] };
 }
 
 /** Hops that belong to the client's own access: its gateway and what stands before it. */

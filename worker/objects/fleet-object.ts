@@ -109,6 +109,11 @@ export class FleetObject extends DurableObject<Env> {
     return this.#witnesses.shared(key, eventId, wait_ms);
   }
 
+  /** That event closed: its target was reached. */
+  endWitness(key: string, eventId: string): void {
+    this.#witnesses.end(key, eventId);
+  }
+
   /** A browser's socket; the Worker has checked the session and says which sites it may see. */
   override async fetch(request: Request): Promise<Response> {
     const sites = JSON.parse(decodeURIComponent(request.headers.get("x-sites") ?? "null")) as string[] | null;

@@ -13,7 +13,14 @@ import type { EventRow } from "../store/schema.ts";
 import { rfc3339 } from "../time.ts";
 import { PENDING_CHECK } from "./edge-check.ts";
 import type { Identity } from "./view.ts";
-import { type SharedEvidence, type Sibling, WITNESS_MS, type WitnessReply, type WitnessStatement } from "./witness-wire.ts";
+import {
+  type SharedEvidence,
+  type Sibling,
+  WITNESS_MS,
+  type WitnessOrder,
+  type WitnessReply,
+  type WitnessStatement,
+} from "./witness-wire.ts";
 
 /** What of a case D1 holds. */
 export type Saved = "none" | "opened" | "complete" | "closed";
@@ -32,6 +39,8 @@ export interface Case {
   saved: Saved;
   /** The run that shows the client's path; null when none was ordered. */
   path_run: string | null;
+  /** Whether others may share what this one finds out. */
+  leads: boolean;
   /** The event whose edge check and siblings this one shares. */
   follows: string | null;
   /** Statements still to come, by client. */
@@ -71,6 +80,7 @@ export function openCase(
     summary: openingSummary(failure, targetName(aim)),
     saved: "none",
     path_run: null,
+    leads: false,
     follows: null,
     awaited: {},
     evidence: {
@@ -86,15 +96,26 @@ export function openCase(
   };
 }
 
-/** A sibling that was asked, with what it answered at once. */
-export function addSibling(one: Case, sibling: Sibling, reply: WitnessReply): void {
-  const { evidence } = one;
-  if (evidence === null) return;
-  const waits = reply.path || reply.check;
-  const state = reply.state === "asked" ? (waits ? "pending" : "answered") : reply.state;
-  const told = { state, path: null, same_test: reply.same_test, check: null, opinion: "unknown" } as const;
-  evidence.siblings.push({ ...sibling, ...told });
-  if (waits) one.awaited[sibling.client_id] = { path: reply.path, check: reply.check };
+/** A sibling that is being asked: all that it is asked for is waited for. */
+export function addSibling(one: Case, sibling: Sibling, { path, check }: WitnessOrder): void {
+  const told = { state: "pending", path: null, same_test: null, check: null, opinion: "unknown" } as const;
+  one.evidence?.siblings.push({ ...sibling, ...told });
+  one.awaited[sibling.client_id] = { path: path !== null, check: check !== null };
+}
+
+/** What a sibling answered at once: what it will not say is no longer waited for. */
+export function answerSibling(one: Case, clientId: string, reply: WitnessReply): void {
+  const sibling = one.evidence?.siblings.find(({ client_id }) => client_id === clientId);
+  if (sibling === undefined) return;
+  sibling.same_test ??= reply.same_test;
+  const awaited = one.awaited[clientId];
+  if (awaited !== undefined) {
+    awaited.path &&= reply.path;
+    awaited.check &&= reply.check;
+    if (awaited.path || awaited.check) return;
+    delete one.awaited[clientId];
+  }
+  sibling.state = reply.state === "asked" ? "answered" : reply.state;
 }
 
 /** What a sibling said; false for one that was not asked, or that has spoken already. */
@@ -154,6 +175,7 @@ export function toShare(one: Case, evidence: Evidence, { id, name, site }: Ident
   };
   return {
     event_id: one.id,
+    lasts: one.verdict === "target" && one.closed_at === null,
     test_id: readSeriesId(one.series).test_id,
     edge: evidence.edge,
     siblings: [own, ...evidence.siblings],

@@ -4,7 +4,7 @@ import { checkHost, ipVersion } from "#contract/destination";
 import type { SeenPath } from "#contract/events";
 import type { WireResult } from "#contract/result";
 import type { InstructedTest } from "#contract/wire";
-import { type Aim, pathHost, pathJob } from "../analysis/witness-plan.ts";
+import { type Aim, baselineJob, pathHost } from "../analysis/witness-plan.ts";
 import { isGoodPath, judge, seenPath } from "../analysis/witness-reading.ts";
 import { newId } from "../ids.ts";
 import type { Ring } from "../store/ring.ts";
@@ -81,13 +81,20 @@ export class GoodPaths {
 
   /** The newest good path to a host that was known before then, epoch milliseconds. */
   last(host: string, before: number): SeenPath | null {
-    const key = keyOf(host);
+    return this.#atHand(keyOf(host), before) ?? this.#fromRing(keyOf(host), before);
+  }
+
+  /** The protocol by which a host was reached last, as far as that is known without looking far. */
+  method(host: string): string | null {
+    return this.#atHand(keyOf(host), Number.MAX_SAFE_INTEGER)?.method ?? null;
+  }
+
+  #atHand(key: string, before: number): SeenPath | null {
     const kept = this.#parts.storage.kv.get<Kept>(PREFIX + key);
     const found = [this.#seen.get(key), kept].flatMap((one) =>
       one?.path && one.at < before ? [{ at: one.at, path: one.path }] : [],
     );
-    const newest = found.sort((a, b) => b.at - a.at)[0];
-    return newest?.path ?? this.#fromRing(key, before);
+    return found.sort((a, b) => b.at - a.at)[0]?.path ?? null;
   }
 
   #fromRing(key: string, before: number): SeenPath | null {
@@ -113,7 +120,7 @@ export class GoodPaths {
     const kept = this.#parts.storage.kv.get<Kept>(PREFIX + key);
     if (kept !== undefined && kept.ordered_at + DAY_MS > now) return;
     const run_id = newId();
-    if (!this.#parts.order({ run_id, job: pathJob(host, aim.params) })) return;
+    if (!this.#parts.order({ run_id, job: baselineJob(host, aim.params) })) return;
     this.#orderedAt = now;
     for (const [id, { until }] of this.#ordered) if (until < now) this.#ordered.delete(id);
     this.#ordered.set(run_id, { host: key, until: now + ANSWER_MS });

@@ -5,7 +5,15 @@ import { logError } from "../log.ts";
 import { database } from "../store/database.ts";
 import { clientsOf, findTest } from "../store/tests.ts";
 import type { SharedEvidence } from "./witness-wire.ts";
-import { ASKED_A_MINUTE, SHARED_MS, SIBLINGS, type Sibling, type WitnessAsk, type WitnessChoice } from "./witness-wire.ts";
+import {
+  ASKED_A_MINUTE,
+  SHARED_MS,
+  SIBLINGS,
+  type Sibling,
+  WITNESS_MS,
+  type WitnessAsk,
+  type WitnessChoice,
+} from "./witness-wire.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -17,6 +25,9 @@ interface Lead {
   /** Those that wait for it. */
   waiting: ((shared: SharedEvidence) => void)[];
 }
+
+/** Whether a later event may share it: while it is being heard, and afterwards where nobody reached the target. */
+const serves = ({ shared, at }: Lead, now: number): boolean => (shared === null ? at + WITNESS_MS > now : shared.lasts);
 
 interface Candidate extends Sibling {
   readonly rank: number;
@@ -39,7 +50,7 @@ export class WitnessRegister {
   async choose(ask: WitnessAsk, now: number): Promise<WitnessChoice> {
     this.#forget(now);
     const lead = this.#leads.get(ask.key);
-    if (lead !== undefined && lead.event_id !== ask.event_id) {
+    if (lead !== undefined && lead.event_id !== ask.event_id && serves(lead, now)) {
       return { role: "follow", of: lead.event_id, shared: lead.shared };
     }
     // Taken before anything is awaited: of many that ask at once the first one leads.
@@ -56,6 +67,11 @@ export class WitnessRegister {
     if (lead?.event_id !== shared.event_id) return;
     lead.shared = shared;
     for (const resolve of lead.waiting.splice(0)) resolve(shared);
+  }
+
+  /** The leading event closed: what fails from now on is another matter. */
+  end(key: string, eventId: string): void {
+    if (this.#leads.get(key)?.event_id === eventId) this.#leads.delete(key);
   }
 
   /** What that event found out, waited for at most so long, milliseconds; null when there is nothing by then. */

@@ -10,7 +10,7 @@ import type { Job } from "#contract/wire";
 export const WITNESS_MS = 8500;
 /** Other clients asked for one event. */
 export const SIBLINGS = 2;
-/** An edge check and siblings' evidence serve later events about the same target for this long, milliseconds. */
+/** What was found out of a target that nobody reaches serves later events about it for this long, milliseconds. */
 export const SHARED_MS = 60_000;
 /** Events for which one client is asked as a witness in a minute. */
 export const ASKED_A_MINUTE = 6;
@@ -40,6 +40,11 @@ export interface Sibling {
 /** What one event found out and others may use. */
 export interface SharedEvidence {
   readonly event_id: string;
+  /**
+   * Whether it serves events that open later. Where somebody reached the target it serves those alone that waited for it: a client
+   * that begins to fail after that contradicts it.
+   */
+  readonly lasts: boolean;
   /** The test that the siblings' `same_test` is about. */
   readonly test_id: string;
   readonly edge: EdgeCheck;
