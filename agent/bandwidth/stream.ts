@@ -34,7 +34,7 @@ export interface Load {
   moved(bytes: number): void;
   /** The byte budget is used up. */
   spent(): void;
-  /** Bytes that are on their way and will come whatever is done, for servers that send more than is asked for. */
+  /** Bytes that are on their way and will come whatever is done. */
   underway(): number;
 }
 
@@ -119,7 +119,9 @@ export class Stream {
               }
             },
           });
-    share.giveBack(Math.max(0, ask - got));
+    // Of an answer that was broken off, what is on its way still comes.
+    const coming = answer?.ok === true ? 0 : this.#load.underway() / this.#load.streams;
+    share.giveBack(Math.floor(Math.max(0, ask - got - coming)));
     this.#after(answer, wire, got);
     if (answer?.ok === true && this.trouble === undefined && got < Math.min(ask, FILE_LEAST)) this.trouble = tooSmall(got, peer);
   }

@@ -79,12 +79,17 @@ async function run(destination: string, params: BandwidthParams, context: RunCon
   if (entry !== undefined && "error" in entry)
     return unmeasured("bandwidth", entry.error, entry.reason, { address: peer.address });
   const bytes = new Allowance(entry?.granted ?? params.max_bytes);
+  // Should it throw, the entry stays in full: the month then says more than was used, never less.
+  const reading = await measure({ target, peer, bytes, params, context });
+  return report(reading, settle(entry, bytes.used));
+}
+
+/** What is left of the month; undefined where no ledger is kept, or where it cannot be written and keeps the entry in full. */
+function settle(entry: Entry | undefined, used: number): number | undefined {
   try {
-    const reading = await measure({ target, peer, bytes, params, context });
-    return report(reading, entry?.settle(bytes.used));
-  } catch (error) {
-    entry?.settle(bytes.used);
-    throw error;
+    return entry?.settle(used);
+  } catch {
+    return undefined;
   }
 }
 

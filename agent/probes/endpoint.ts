@@ -194,7 +194,7 @@ function localFailure(errno: string, where: string): Failure {
   }
   if (EXHAUSTED.includes(errno)) {
     const message = `this host has no room for a connection to ${where} (${errno}); look at its open files and its memory`;
-    return { error: { code: "internal", source: "agent", message }, reason: "host_overloaded" };
+    return { error: { code: "host_overloaded", source: "agent", message }, reason: "host_overloaded" };
   }
   const message = `this host could not open a connection to ${where} (${errno})`;
   return { error: { code: "internal", source: "agent", message }, reason: "unsupported" };

@@ -57,7 +57,7 @@ function unsent({ errors }: StampRun, where: string): Failure {
     return failure("no_route", "agent", "no_route", message);
   }
   const message = `this host could not send to ${where} (${errno}); look at its open files and its memory`;
-  return failure("internal", "agent", "host_overloaded", message);
+  return failure("host_overloaded", "agent", "host_overloaded", message);
 }
 
 /** Nothing came that counts: silence, errors of routers, or something that is no STAMP reflector. */
@@ -86,7 +86,7 @@ function silence({ rejected, errors }: StampRun, where: string, keyed: boolean):
 function overloaded({ packets }: StampRun): Failure {
   const late = lateness(packets)?.toFixed(0);
   const message = `this host was too busy to send on time: one packet in twenty left ${late} ms late or more, ${LATE_MOST_MS} are allowed; the run is void`;
-  return failure("internal", "agent", "host_overloaded", message);
+  return failure("host_overloaded", "agent", "host_overloaded", message);
 }
 
 /** A reflector that answered and then refused until the end has died meanwhile. */

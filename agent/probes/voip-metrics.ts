@@ -2,13 +2,14 @@
 import type { Reason } from "#contract/metrics";
 import { voip } from "#contract/test-types/voip";
 import type { StampRun } from "../stamp/sender.ts";
+import { roundTrips } from "../stamp/statistics.ts";
 import { median, round3 } from "../statistics.ts";
 import { packetBytes, type VoiceCodec } from "../voice/codecs.ts";
 import { E_MODEL, satisfactionOf } from "../voice/e-model.ts";
 import type { Call, Hearing } from "../voice/judge.ts";
 import type { SipOutcome } from "../voice/sip.ts";
 import { MetricSheet } from "./probe.ts";
-import { lateness } from "./udp-metrics.ts";
+import { decided, lateness } from "./udp-metrics.ts";
 
 export interface VoipReading {
   readonly codec: VoiceCodec;
@@ -25,16 +26,25 @@ export interface VoipReading {
 
 const rounded = (value: number | undefined): number | undefined => (value === undefined ? undefined : round3(value));
 
-function setHearing(sheet: MetricSheet, way: "up" | "down", { playout, jitter_ms, rating, mos }: Hearing, split: boolean): void {
-  sheet.set(`voip_late_${way}_pct`, round3(playout.late_pct), "timeout");
-  sheet.set(`voip_jitter_${way}`, rounded(jitter_ms), "too_few_samples");
-  // A reflector that keeps no count of its own cannot say which way a packet was lost.
-  const known = <Value>(value: Value) => (split ? value : undefined);
+/** What is known of one direction by itself. */
+interface Known {
+  /** Which way each packet was lost; a reflector that keeps no count of its own cannot say it. */
+  readonly loss: boolean;
+  /** How long packets took; one whose clock does not run evenly cannot say it. */
+  readonly times: boolean;
+}
+
+function setHearing(sheet: MetricSheet, way: "up" | "down", hearing: Hearing, { loss, times }: Known): void {
+  const { playout, jitter_ms, rating, mos } = hearing;
+  sheet.set(`voip_late_${way}_pct`, times ? round3(playout.late_pct) : undefined, "unsupported");
+  sheet.set(`voip_jitter_${way}`, rounded(jitter_ms), times ? "too_few_samples" : "unsupported");
+  sheet.set(`voip_loss_${way}_pct`, loss ? round3(playout.loss_pct) : undefined, "unsupported");
+  const both = loss && times;
+  const known = <Value>(value: Value) => (both ? value : undefined);
   sheet.set(`voip_mos_${way}`, known(round3(mos)), "unsupported");
   sheet.set(`voip_r_${way}`, known(round3(rating)), "unsupported");
-  sheet.set(`voip_loss_${way}_pct`, known(round3(playout.loss_pct)), "unsupported");
   sheet.set(`voip_effective_loss_${way}_pct`, known(round3(playout.effective_loss_pct)), "unsupported");
-  sheet.set(`voip_burst_ratio_${way}`, known(rounded(playout.burst_ratio)), split ? "not_applicable" : "unsupported");
+  sheet.set(`voip_burst_ratio_${way}`, known(rounded(playout.burst_ratio)), both ? "not_applicable" : "unsupported");
 }
 
 function setSip(sheet: MetricSheet, sip: SipOutcome | undefined): void {
@@ -43,18 +53,23 @@ function setSip(sheet: MetricSheet, sip: SipOutcome | undefined): void {
   sheet.set("sip_status", sip?.ok ? sip.status : undefined, reason);
 }
 
-/** Round trips of the stream in time order of sending, ms. */
+/** Round trips of the packets answered in time, in the order of sending, ms. */
 export const roundTripsOf = ({ packets }: Pick<StampRun, "packets">): number[] =>
-  packets.flatMap(({ answer }) => (answer?.rtt_ms === null || answer === null ? [] : [answer.rtt_ms]));
+  roundTrips(packets).filter((rtt_ms) => rtt_ms !== null);
 
+/**
+ * Every voip metric of a run, value or null with its reason. Packets count as in udp: sent are those whose fate is known, received
+ * those answered within the time-out. A later answer counts as late in its direction, for the network did deliver it.
+ */
 export function voipMetrics({ codec, run, call, split, reason, sip }: VoipReading): MetricSheet {
   const sheet = new MetricSheet();
   sheet.set("voip_codec", codec.name, reason);
   sheet.set("voip_model", E_MODEL, reason);
   setSip(sheet, sip);
   if (run !== undefined) {
-    sheet.set("voip_sent", run.packets.length, reason);
-    sheet.set("voip_received", run.packets.filter(({ answer }) => answer !== null).length, reason);
+    const packets = decided(run.packets);
+    sheet.set("voip_sent", packets.length, reason);
+    sheet.set("voip_received", packets.filter(({ fate }) => fate === "answered").length, reason);
     sheet.set("voip_rtt_median", rounded(median(roundTripsOf(run))), reason);
   }
   if (call !== undefined) {
@@ -63,8 +78,9 @@ export function voipMetrics({ codec, run, call, split, reason, sip }: VoipReadin
     sheet.set("voip_r_factor", round3(worse.rating), reason);
     sheet.set("voip_one_way_delay_est_ms", round3(worse.delay_ms), reason);
     sheet.set("voip_buffer_ms", round3(worse.playout.buffer_ms), reason);
-    setHearing(sheet, "up", call.up, split);
-    setHearing(sheet, "down", call.down, split);
+    const known = { loss: split, times: call.timing === "one_way" };
+    setHearing(sheet, "up", call.up, known);
+    setHearing(sheet, "down", call.down, known);
   }
   sheet.fill(voip.metrics, reason);
   return sheet;
@@ -94,9 +110,10 @@ export function voipDetail({ codec, run, call, split }: VoipReading, fixed_ms: n
       ? {}
       : {
           half_round_trip_ms: round3(call.half_round_trip_ms),
-          worse: call.worse,
-          up: hearingDetail(call.up),
-          down: hearingDetail(call.down),
+          judged_by: call.timing === "one_way" ? "the times of each direction" : "whole round trips, for both directions",
+          ...(call.timing === "one_way"
+            ? { worse: call.worse, up: hearingDetail(call.up), down: hearingDetail(call.down) }
+            : {}),
         }),
     ...(run === undefined
       ? {}

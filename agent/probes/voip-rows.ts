@@ -2,6 +2,7 @@
 import type { Measurement, Metrics } from "#contract/result";
 import { cell, figure, lossTone, milliseconds, percent, type Row, type Tone } from "../rows.ts";
 import type { AnsweredPacket } from "../stamp/sender.ts";
+import { isSteady } from "../stamp/statistics.ts";
 import { jitterRfc3550, median } from "../statistics.ts";
 import { type Satisfaction, satisfactionOf } from "../voice/e-model.ts";
 import type { SipOutcome } from "../voice/sip.ts";
@@ -55,7 +56,8 @@ export class LiveVoice {
     this.#answers.delete(second);
     const lost = Math.max(0, sent - answers.length);
     const times = answers.flatMap(({ rtt_ms }) => (rtt_ms === null ? [] : [rtt_ms]));
-    const jitter = (transits: number[]) => milliseconds(jitterRfc3550(transits));
+    const steady = isSteady(answers.map((answer) => ({ fate: "answered", answer })));
+    const jitter = (transits: number[]) => milliseconds(steady ? jitterRfc3550(transits) : undefined);
     this.#context.show([
       figure(`${second + 1} s`, LABEL, "dim"),
       cell(`rtt ${milliseconds(median(times))}`, 14),
@@ -139,6 +141,11 @@ function noteRows(metrics: Metrics, detail: Record<string, unknown>, flags: read
   }
   if (flags.includes("loss_not_split")) {
     notes.push("it is not known which way packets were lost: the call is judged as if all were lost one way");
+  }
+  if (flags.includes("judged_by_round_trip")) {
+    notes.push(
+      "the reflector's clock was set, ticks coarsely or stands still: the call is judged by round trips, as if all delay variation were one way",
+    );
   }
   return notes.map((note) => [cell("", LABEL), cell(note, 0, "dim")]);
 }

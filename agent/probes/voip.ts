@@ -3,15 +3,17 @@ import type { ResultError, Status } from "#contract/result";
 import { STAMP_PORT } from "#contract/test-types/stamp";
 import { SIP_PORT, type VoipParams } from "#contract/test-types/voip";
 import { runStamp, type StampRun } from "../stamp/sender.ts";
+import { isSteady } from "../stamp/statistics.ts";
 import { CODECS, packetBytes, type VoiceCodec } from "../voice/codecs.ts";
-import { beyondModel, bufferOf, judgeCall } from "../voice/judge.ts";
+import { beyondModel, bufferOf, type Call, judgeCall } from "../voice/judge.ts";
+import type { PlayoutBuffer } from "../voice/playout.ts";
 import type { SipOutcome } from "../voice/sip.ts";
 import { streamsOf } from "../voice/streams.ts";
 import { type Endpoint, type Failure, findEndpoint, STOPPED, showEndpoint } from "./endpoint.ts";
 import type { Outcome, Probe, RunContext } from "./probe.ts";
 import { streamFailure } from "./udp-failure.ts";
 import { isVoid } from "./udp-metrics.ts";
-import { sipDetail, type VoipReading, voipDetail, voipMetrics } from "./voip-metrics.ts";
+import { roundTripsOf, sipDetail, type VoipReading, voipDetail, voipMetrics } from "./voip-metrics.ts";
 import { LiveVoice, sipRow, voipView } from "./voip-rows.ts";
 
 /** Kept for the end of the run, ms. */
@@ -32,12 +34,24 @@ async function run(destination: string, params: VoipParams, context: RunContext)
   const stamped = await stream(endpoint, params, codec, context);
   const conditions = { endpoint, keyed: context.session !== undefined, stopped: budget.stopped };
   const trouble = streamFailure(stamped, conditions);
-  const streams = streamsOf(stamped);
-  const enough = streams.up.length * codec.packet_ms >= LEAST_MS && !isVoid(stamped.packets);
-  const call = enough ? judgeCall(streams.up, streams.down, codec, bufferOf(params.buffer_ms, codec)) : undefined;
+  const { up, split } = streamsOf(stamped);
+  const enough = up.length * codec.packet_ms >= LEAST_MS && !isVoid(stamped.packets);
+  const call = enough ? judge(stamped, codec, bufferOf(params.buffer_ms, codec)) : undefined;
   const reason = trouble?.reason ?? (enough ? "timeout" : "too_few_samples");
-  const reading = { codec, run: stamped, call, split: streams.split, reason, sip: sip?.outcome };
+  const reading = { codec, run: stamped, call, split, reason, sip: sip?.outcome };
   return report(reading, params, { endpoint, failure: trouble, sip });
+}
+
+/**
+ * The call by the times of each way; where the reflector's clock was set, ticks coarsely or stands still these mean nothing, and
+ * the round trips by this host's own clock have to do.
+ */
+function judge(stamped: StampRun, codec: VoiceCodec, buffer: PlayoutBuffer): Call | undefined {
+  const { up, down } = streamsOf(stamped);
+  const call = isSteady(stamped.packets) ? judgeCall(up, down, codec, buffer) : undefined;
+  if (call !== undefined || roundTripsOf(stamped).length === 0) return call;
+  const around = streamsOf(stamped, "round_trip");
+  return judgeCall(around.up, around.down, codec, buffer, "round_trip");
 }
 
 interface Asked {
@@ -107,6 +121,7 @@ function flagsOf({ codec, run: stamped, call, split, sip }: VoipReading): string
   if (stamped !== undefined && stamped.packet_bytes > packetBytes(codec)) flags.push("packets_longer_than_codec");
   if (codec.provisional) flags.push("provisional_codec");
   if (call !== undefined && !split) flags.push("loss_not_split");
+  if (call?.timing === "round_trip") flags.push("judged_by_round_trip");
   if (call !== undefined && [call.up, call.down].some(beyondModel)) flags.push("bursts_beyond_model");
   if (sip?.ok && sip.retransmissions > 0) flags.push("sip_retransmitted");
   if (sip?.ok && sip.certificate_error !== null) flags.push("sip_certificate_invalid");

@@ -10,7 +10,7 @@ type Timed = AnsweredPacket & { readonly rtt_ms: number };
 const isTimed = (answer: AnsweredPacket | null): answer is Timed => answer !== null && answer.rtt_ms !== null;
 
 /** The times of each packet, in the order of sending; null where it was lost or late, or carried none. */
-const timesOf = (packets: readonly StampPacket[]): (Timed | null)[] =>
+const timesOf = (packets: readonly Pick<StampPacket, "fate" | "answer">[]): (Timed | null)[] =>
   packets.map(({ fate, answer }) => (fate === "answered" && isTimed(answer) ? answer : null));
 
 /** Round trips without the reflector's stay, (T4 − T1) − (T3 − T2), by packet. */
@@ -68,7 +68,7 @@ function resolution(times: readonly Timed[]): number {
  * Whether the offset between the clocks stayed what it was. Every exchange holds it between T3 − T4 and T2 − T1; when one
  * interval lies beside another by more than clocks drift, one of the clocks was set, or the reflector's does not run.
  */
-export function isSteady(packets: readonly StampPacket[]): boolean {
+export function isSteady(packets: readonly Pick<StampPacket, "fate" | "answer">[]): boolean {
   const times = timesOf(packets).filter((each) => each !== null);
   const [first, last] = [times[0], times.at(-1)];
   if (first === undefined || last === undefined) return true;

@@ -4,6 +4,8 @@ import { printable } from "../printable.ts";
 
 /** Longest response that is read, bytes; a UDP datagram cannot be longer, and no answer to OPTIONS is. */
 export const RESPONSE_MAX = 65_535;
+/** Bytes of a connection that are read in all; what is no answer by then is none. */
+const READ_MAX = 1 << 20;
 /** Most header lines of a response. */
 const HEADERS_MAX = 256;
 /** Longest reason phrase and server name kept. */
@@ -75,6 +77,7 @@ function headersOf(lines: readonly string[]): Map<string, string> | undefined {
 
 /** Cuts a byte stream into messages by their Content-Length (RFC 3261 section 18.3). Keeps at most one, and copies no byte twice. */
 export class ResponseReader {
+  #read = 0;
   readonly #bytes = Buffer.alloc(RESPONSE_MAX);
   #size = 0;
   #scanned = 0;
@@ -84,23 +87,32 @@ export class ResponseReader {
   /** Whole messages that this chunk completes, or why what arrives is no SIP. */
   push(chunk: Buffer): Buffer[] | { readonly why: string } {
     const messages: Buffer[] = [];
+    this.#read += chunk.length;
+    if (this.#read > READ_MAX) return { why: "came after too many bytes" };
     let rest = chunk;
     while (rest.length > 0) {
-      const room = Math.min(rest.length, (this.#length ?? RESPONSE_MAX) - this.#size);
-      if (room <= 0) return { why: "is too long" };
+      if (this.#size === 0) rest = rest.subarray(blankAhead(rest));
+      const room = Math.min(this.#wanted(rest), (this.#length ?? RESPONSE_MAX) - this.#size);
+      if (room <= 0 && rest.length > 0) return { why: "is too long" };
       rest.copy(this.#bytes, this.#size, 0, room);
       this.#size += room;
-      rest = rest.subarray(room);
-      // What was copied behind this message's end comes back to be read again.
       const fault = this.#measure();
       if (fault !== undefined) return { why: fault };
+      // Bytes behind this message's end came with this chunk, for the end of its head did.
+      const beyond = Math.max(0, this.#size - (this.#length ?? this.#size));
+      rest = rest.subarray(room - beyond);
       if (this.#length === undefined || this.#size < this.#length) continue;
       messages.push(Buffer.from(this.#bytes.subarray(0, this.#length)));
-      rest = Buffer.concat([this.#bytes.subarray(this.#length, this.#size), rest]);
       this.#size = this.#scanned = 0;
       this.#length = undefined;
     }
     return messages;
+  }
+
+  /** How much of a chunk belongs to this message: up to the next end of a head, while its own is not there. */
+  #wanted(rest: Buffer): number {
+    const end = this.#length === undefined ? rest.indexOf("\r\n\r\n") : -1;
+    return end < 0 ? rest.length : end + 4;
   }
 
   /** Whether a message has begun and not ended. */
@@ -111,7 +123,6 @@ export class ResponseReader {
   /** Finds the end of the head once it is there. */
   #measure(): string | undefined {
     if (this.#length !== undefined) return undefined;
-    this.#skipBlank();
     const bytes = this.#bytes.subarray(0, this.#size);
     if (!startsLikeResponse(bytes)) return "is no SIP response";
     const end = bytes.indexOf("\r\n\r\n", Math.max(0, this.#scanned - 3));
@@ -124,16 +135,13 @@ export class ResponseReader {
     this.#length = end + 4 + Number(body);
     return this.#length > RESPONSE_MAX ? "is too long" : undefined;
   }
+}
 
-  /** Empty lines before a message are keep-alives (RFC 3261 section 7.5, RFC 5626 section 3.5.1). */
-  #skipBlank(): void {
-    let blank = 0;
-    while (blank < this.#size && (this.#bytes[blank] === 13 || this.#bytes[blank] === 10)) blank += 1;
-    if (blank === 0) return;
-    this.#bytes.copyWithin(0, blank, this.#size);
-    this.#size -= blank;
-    this.#scanned = 0;
-  }
+/** Empty lines before a message are keep-alives (RFC 3261 section 7.5, RFC 5626 section 3.5.1). */
+function blankAhead(bytes: Buffer): number {
+  const isBlank = (byte: number) => byte === 13 || byte === 10;
+  const end = bytes.findIndex((byte) => !isBlank(byte));
+  return end < 0 ? bytes.length : end;
 }
 
 function startsLikeResponse(bytes: Buffer): boolean {

@@ -1,5 +1,6 @@
 // The two streams of a call, from the packets that went around and came back or did not. Pure.
 import type { StampPacket, StampRun } from "../stamp/sender.ts";
+import type { Timing } from "./judge.ts";
 import type { StreamPacket } from "./playout.ts";
 
 export interface Streams {
@@ -61,9 +62,10 @@ function catchingUp(packets: readonly StampPacket[]): Set<number> {
 
 /**
  * Splits a run into its streams. The far end's speech is what the reflector sent, at the times it sent it; packets that this
- * host sent late count from when they were sent, for that delay is not the network's.
+ * host sent late count from when they were sent, for that delay is not the network's. By `round_trip` both streams hold the time
+ * from sending to the answer, which is this host's own and needs no clock of the reflector's.
  */
-export function streamsOf(run: Pick<StampRun, "packets" | "loss">): Streams {
+export function streamsOf(run: Pick<StampRun, "packets" | "loss">, timing: Timing = "one_way"): Streams {
   const fates = fatesOf(run);
   const split = ![...fates.values()].includes("lost");
   const waited = catchingUp(run.packets);
@@ -76,6 +78,12 @@ export function streamsOf(run: Pick<StampRun, "packets" | "loss">): Streams {
       const { t1, t2, t3, t4 } = answer;
       const timed = answer.rtt_ms !== null;
       const read_ms = Math.floor(sent_ms + t4 - t1);
+      if (timing === "round_trip") {
+        const around = { sent_ms, transit_ms: waited.has(read_ms) ? undefined : t4 - t1 };
+        up.push(around);
+        down.push(around);
+        continue;
+      }
       up.push({ sent_ms, transit_ms: timed ? t2 - t1 : undefined });
       down.push({
         sent_ms: timed ? sent_ms + t3 - t1 : sent_ms,

@@ -101,7 +101,6 @@ describe.concurrent("a line of 16 Mbit/s", () => {
     const line = await lineServer({ mbps: MBPS, counts: false });
     const result = await bandwidth(`127.0.0.1:${line.port}`, ["--no-single", "--duration", "5"], {
       STREAMSWARM_TOOL_PATH: scratch(),
-      // 4 MB: the requests have to end within a phase.
     });
     near(result.metrics.bw_down_mbps, MBPS, 6);
     expect(result.reasons).toMatchObject({ bw_tcp_cc: "tool_missing", bw_retrans: "tool_missing" });
@@ -152,7 +151,8 @@ describe.concurrent("bytes", () => {
     const line = await lineServer({ mbps: MBPS });
     const result = await bandwidth(`127.0.0.1:${line.port}`, ["--max-bytes", "1000000"]);
     expect(result).toMatchObject({ code: 1, status: "failed", error: { code: "over_budget", source: "agent" } });
-    expect(moved(line)).toBeLessThanOrEqual(1_000_000);
+    // What the server had given to its kernel when it was cut off may never have left it.
+    expect(moved(line)).toBeLessThanOrEqual(1_000_000 + slice);
     expect(Number(result.metrics.bw_bytes)).toBeLessThanOrEqual(1_000_000);
     expect(result.metrics.bw_down_mbps).toBeNull();
     expect(result.reasons.bw_down_mbps).toBe("too_few_samples");
@@ -165,14 +165,13 @@ describe.concurrent("bytes", () => {
     const args = ["--direction", "down", "--no-single", "--duration", "8", "--warm-up", "4", "--max-bytes", "5000000"];
     const result = await bandwidth(`127.0.0.1:${line.port}`, args);
     near(result.metrics.bw_down_mbps, MBPS, 6);
-    expect(moved(line)).toBeLessThanOrEqual(5_000_000);
+    expect(moved(line)).toBeLessThanOrEqual(5_000_000 + slice);
   });
 
   test("a server that sends without end is cut off at it", async () => {
     const line = await lineServer({ mbps: MBPS });
     const result = await bandwidth(`http://127.0.0.1:${line.port}/endless`, ["--no-single", "--max-bytes", "3000000"]);
     expect(result.metrics.bw_limited_by === "budget" || result.error?.code === "over_budget").toBe(true);
-    // What the server had given to its kernel may not have left it.
     expect(Number(result.metrics.bw_bytes)).toBeLessThanOrEqual(3_000_000 + slice);
   });
 
@@ -259,7 +258,7 @@ describe.concurrent("who may, and when", () => {
     const reflector = new Reflector();
     const forever = { from: 0, until: Number.MAX_SAFE_INTEGER, secret };
     await reflector.start({ port: 0, host: "127.0.0.1", secrets: () => [forever] });
-    const where = `127.0.0.1:${reflector.port}`;
+    const where = `127.0.0.1:${reflector.address?.port}`;
     // Loopback is fast: what is asked is whether bytes move, not how many.
     const args = ["--max-bytes", "30000000", "--no-single"];
     const proved = await bandwidth(where, args, { STREAMSWARM_REFLECTOR_KEY: secretText(secret) });

@@ -14,7 +14,7 @@ import { readParameters } from "../../agent/cli-probe.ts";
 import { runningTools } from "../../agent/exec.ts";
 import { udp } from "../../agent/probes/udp.ts";
 import { runTest } from "../../agent/runner.ts";
-import { cli, fakeTools, scratch } from "./helpers/cli.ts";
+import { cli, type Ended, fakeTools, scratch } from "./helpers/cli.ts";
 import { startReflector } from "./helpers/reflector.ts";
 import { type Behaviour, counting, lossy, reflect, replyTo, stateless } from "./helpers/stamp-reflector.ts";
 
@@ -70,9 +70,15 @@ async function closedPort(): Promise<number> {
 
 describe("probe udp on loopback", () => {
   test("a stream against a reflector that counts: every figure, every metric explained, a small detail", async () => {
-    const { port, packets } = await reflect(counting());
-    const { code, stdout, stderr } = await cli(["probe", "udp", "127.0.0.1", "--port", String(port), "--count", "100", "--json"]);
-    const result = JSON.parse(stdout) as Measurement;
+    const timely = async (left: number): Promise<{ result: Measurement; ended: Ended; port: number; packets: Buffer[] }> => {
+      const { port, packets } = await reflect(counting());
+      const ended = await cli(["probe", "udp", "127.0.0.1", "--port", String(port), "--count", "100", "--json"]);
+      const result = JSON.parse(ended.stdout) as Measurement;
+      const isVoid = result.reasons.udp_loss_pct === "host_overloaded";
+      return isVoid && left > 0 ? timely(left - 1) : { result, ended, port, packets };
+    };
+    const { result, ended, port, packets } = await timely(8);
+    const { code, stdout, stderr } = ended;
     expect({ code, stderr, lines: stdout.trim().split("\n").length }).toEqual({ code: 0, stderr: "", lines: 1 });
     expect(result).toMatchObject({
       status: "ok",

@@ -260,7 +260,7 @@ describe("when there is nothing to judge", () => {
       while (performance.now() < until);
     }, 50);
     const result = await once(at(udp)).finally(() => clearInterval(busy));
-    expect(result).toMatchObject({ status: "failed", error: { code: "internal", source: "agent" } });
+    expect(result).toMatchObject({ status: "failed", error: { code: "host_overloaded", source: "agent" } });
     expect(result.reasons.voip_mos_est).toBe("host_overloaded");
     expect(result.error?.message).toMatch(/too busy/);
   });

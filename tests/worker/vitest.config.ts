@@ -27,6 +27,7 @@ export default defineConfig(async () => ({
   test: {
     name: "worker",
     include: ["tests/worker/**/*.test.ts"],
+    globalSetup: ["tests/worker/targets.ts"],
     setupFiles: ["tests/worker/setup.ts"],
   },
 }));

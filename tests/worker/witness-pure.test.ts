@@ -252,6 +252,13 @@ describe("the verdict", () => {
     ["target", "a client elsewhere fails and nobody is fine", { siblings: [other("failed"), other("unknown")] }, HOST],
     ["target", "the edge's connection to the very port fails", { edge: edge("failed") }, PORT],
     ["unclear", "no TCP answer of a host that is only pinged", { edge: edge("failed") }, HOST],
+    ["unclear", "a web server takes the edge's connection and says nothing", { edge: edge("failed", { alive: true }) }, PORT],
+    [
+      "access",
+      "a web server answers the edge wrongly and the client not at all, whose path stops at once",
+      { edge: edge("failed", { alive: true, http_status: 503 }), path: near },
+      PORT,
+    ],
     ["unclear", "nobody could look", {}, HOST],
     ["unclear", "siblings were silent", { siblings: [other("unknown"), other("unknown")] }, HOST],
   ])("is %s when %s", (verdict, _, change, aim) => {

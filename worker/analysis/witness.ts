@@ -33,7 +33,8 @@ export function opinionOf(sibling: Omit<SiblingEvidence, "opinion">, evidence: O
 export function edgeOpinion(check: EdgeCheck, aim: EdgeAim, failure: Evidence["failure"]): Opinion {
   if (check.state === "ok") return "fine";
   if (check.state !== "failed" || aim.kind === "none") return "unknown";
-  if (check.alive === true && isUnreached(failure)) return "fine";
+  // Whoever gets an answer reaches the host, though not a good one; a host that takes connections and then says nothing may hang for all.
+  if (check.alive === true && isUnreached(failure)) return check.http_status === null ? "unknown" : "fine";
   return aim.kind === "fetch" || aim.own_port ? "failed" : "unknown";
 }
 

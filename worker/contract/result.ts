@@ -37,6 +37,7 @@ export const ERROR_CODES = [
   "deadline",
   "aborted",
   "skipped",
+  "host_overloaded",
   "over_budget",
   "peer_unavailable",
   "invalid_instruction",

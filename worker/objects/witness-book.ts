@@ -137,7 +137,7 @@ export class CaseBook {
     try {
       await this.#write(one);
     } catch (error) {
-      logError("event_save", error); // Written again when the alarm comes.
+      logError("event_save", causeOf(error)); // Written again when the alarm comes.
     }
     if (this.#cases.get(one.series) === one) this.#parts.tell(toFrame(one));
   }
@@ -164,10 +164,13 @@ export class CaseBook {
     try {
       await deleteEventsOf(database(this.#parts.env.DB), clientId);
     } catch (error) {
-      logError("events_erase", error); // Nobody sees events of a client that is gone.
+      logError("events_erase", causeOf(error)); // Nobody sees events of a client that is gone.
     }
   }
 }
+
+/** A failed query's message holds all that was to be written; its cause says what went wrong. */
+const causeOf = (error: unknown): unknown => (error instanceof Error ? (error.cause ?? error) : error);
 
 /** What of a case D1 should hold by now. */
 const wantedOf = ({ completed_at, closed_at }: Case): Exclude<Case["saved"], "none"> =>

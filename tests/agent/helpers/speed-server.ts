@@ -45,8 +45,8 @@ export interface LineServer {
 export interface LineOptions {
   /** Rate of the pretended line, both ways, Mbit/s. */
   readonly mbps: number;
-  /** Whether an upload is answered with running counts, or at its end only. */
-  readonly counts?: boolean;
+  /** Whether an upload is answered with running counts, or at its end only; a text stands there instead of counts. */
+  readonly counts?: boolean | string;
   /** Answers a request itself, true when it did. */
   readonly instead?: (request: IncomingMessage, response: ServerResponse, server: LineServer) => boolean;
 }
@@ -104,48 +104,60 @@ async function download(response: ServerResponse, total: number, meter: Meter, l
   response.end();
 }
 
-async function upload(request: IncomingMessage, response: ServerResponse, meter: Meter, line: LineServer, counts: boolean) {
+async function upload(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { meter, line, counts }: { meter: Meter; line: LineServer; counts: boolean | string },
+): Promise<void> {
   const start = performance.now();
   let bytes = 0;
   let told = 0;
-  const tell = (more: object = {}) => `${JSON.stringify({ t_ms: performance.now() - start, bytes, ...more })}\n`;
-  if (counts) response.writeHead(200, { "content-type": "application/x-ndjson" }).write(tell());
+  const tell = (more: object = {}) =>
+    typeof counts === "string" ? counts : `${JSON.stringify({ t_ms: performance.now() - start, bytes, ...more })}\n`;
+  if (counts !== false) response.writeHead(200, { "content-type": "application/x-ndjson" }).write(tell());
   for await (const piece of request as AsyncIterable<Buffer>) {
     for (let left = piece.length; left > 0; ) left -= await meter.ask(left);
     bytes += piece.length;
     line.received += piece.length;
-    if (counts && performance.now() - told > 100) {
+    if (counts !== false && performance.now() - told > 100) {
       told = performance.now();
       response.write(tell());
     }
   }
-  response.end(counts ? tell({ done: true }) : JSON.stringify({ bytes, ms: performance.now() - start }));
+  response.end(counts !== false ? tell({ done: true }) : JSON.stringify({ bytes, ms: performance.now() - start }));
 }
 
 /** Speaks the protocol of our speed servers at a fixed rate. */
 export async function lineServer({ mbps, counts = true, instead }: LineOptions): Promise<LineServer> {
   const meter = new Meter(mbps);
+  const own = new Set<Socket>();
   const line = {
     port: 0,
     asked: [] as LineServer["asked"][number][],
     sent: 0,
     received: 0,
     connections: 0,
-    open: () => sockets.size,
+    open: () => own.size,
   };
   const server = createHttp((request, response) => {
     line.asked.push({ line: `${request.method} ${request.url}`, authorization: request.headers.authorization });
     if (instead?.(request, response, line) === true) return;
+    if (request.method === "HEAD") {
+      response.writeHead(200).end();
+      return;
+    }
     const url = new URL(request.url ?? "/", "http://line");
     const work =
       request.method === "POST"
-        ? upload(request, response, meter, line, counts)
+        ? upload(request, response, { meter, line, counts })
         : download(response, Number(url.searchParams.get("bytes") ?? 50_000_000), meter, line);
     // A client that hangs up is how every phase ends.
     work.catch(() => response.destroy());
   });
-  server.on("connection", () => {
+  server.on("connection", (socket: Socket) => {
     line.connections += 1;
+    own.add(socket);
+    socket.once("close", () => own.delete(socket));
   });
   line.port = await listen(server);
   return line;

@@ -13,7 +13,7 @@ export const VOIP_METRICS = {
   voip_r_up: number("R factor, up", "", "higher", "ITU-T G.107"),
   voip_r_down: number("R factor, down", "", "higher", "ITU-T G.107"),
   voip_sent: number("Voice packets sent", "count", "neither", "RFC 3550"),
-  voip_received: number("Voice packets that came back", "count", "higher", "RFC 3550"),
+  voip_received: number("Voice packets that came back in time", "count", "higher", "RFC 3550"),
   voip_loss_up_pct: number("Packets lost in the network, up", "%", "lower", "RFC 3611 4.7.1"),
   voip_loss_down_pct: number("Packets lost in the network, down", "%", "lower", "RFC 3611 4.7.1"),
   voip_late_up_pct: number("Packets too late to be played, up", "%", "lower", "RFC 3611 4.7.1"),
