@@ -5,6 +5,17 @@ export const PERCENTILE_MIN = { p95: 20, p99: 100 } as const;
 
 const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
 
+/** Place of the first of these ascending numbers that is not below `least`; their count where all are. */
+export function firstAtLeast(sorted: readonly number[], least: number): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] ?? least) < least) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 /** Nearest-rank percentile, `percent` in 0..100 (RFC 2330 11.3: the smallest value with at least that share at or below it). */
 export function percentile(values: readonly number[], percent: number): number | undefined {
   const rank = Math.max(1, Math.ceil((percent / 100) * values.length));

@@ -3,6 +3,7 @@
 // A stateful reflector numbers what it answers one by one (RFC 8762 section 4.3): a packet that is missing and left a gap in the
 // numbers got there and lost its answer; one that left none never got there. What that does not settle is called unattributed
 // and split nowhere.
+import { firstAtLeast } from "../statistics.ts";
 import type { Exchange } from "./ledger.ts";
 
 /**
@@ -93,6 +94,10 @@ const bounds = (values: readonly number[]): { low: number; high: number } => ({
   high: Math.max(...values),
 });
 
+/** How many of these ascending whole numbers lie between two others. */
+const countBetween = (sorted: readonly number[], low: number, high: number): number =>
+  Math.max(0, firstAtLeast(sorted, high) - firstAtLeast(sorted, low + 1));
+
 /** Every gap of the run: before the first answered packet, inside and between stretches, after the last. */
 function gapsOf({ exchanges, spare, undecided, startsAtZero }: Exchanges, origin: number): Gap[] {
   const known = new Set(spare.map(({ sequence }) => distance(origin, sequence)));
@@ -101,8 +106,7 @@ function gapsOf({ exchanges, spare, undecided, startsAtZero }: Exchanges, origin
   const sorted = [...known].sort((a, b) => a - b);
   const between = (from: number, to: number) => exchanges.slice(from, Math.max(from, to)).filter(isMissing);
   const isMissing = (exchange: Exchange) => exchange.reply === undefined && !undecided(exchange);
-  const unexplained = (low: number, high: number) =>
-    Math.max(0, high - low - 1) - sorted.filter((number) => number > low && number < high).length;
+  const unexplained = (low: number, high: number) => Math.max(0, high - low - 1) - countBetween(sorted, low, high);
   // Wire numbers begin at the first exchange's.
   const first = exchanges[0]?.wire ?? 0;
   const place = (wire: number) => wire - first;
@@ -136,26 +140,48 @@ function leading(missing: readonly Exchange[], lowest: number, origin: number, s
  * number here. Where questions were doubled too, that is only possible, not certain. Answers how many remain unexplained.
  */
 function settleOvertaking(gaps: readonly Gap[], reach: number, certain: boolean): number {
+  const hasRoom = (at: number) => {
+    const { missing, least, most } = gaps[at] ?? gap([], 0);
+    return least === most && missing.length > most;
+  };
+  // Looked through outwards from each gap; what is full leaves, so that no hostile count makes this long.
+  const roomy = [...gaps.keys()].filter(hasRoom);
+  const crowded: number[] = [];
   let left = 0;
-  gaps.forEach((from, at) => {
+  for (const [at, from] of gaps.entries()) {
     let surplus = from.least - from.missing.length;
-    if (surplus <= 0) return;
+    if (surplus <= 0) continue;
+    crowded.push(at);
     from.least = from.missing.length;
     from.most = from.missing.length;
-    for (let step = 1; step <= reach && surplus > 0; step++) {
-      for (const other of [gaps[at - step], gaps[at + step]]) {
-        if (other === undefined || other.least !== other.most) continue;
-        const taken = Math.min(surplus, Math.max(0, other.missing.length - other.most));
-        other.most += taken;
-        if (certain) other.least += taken;
-        surplus -= taken;
-      }
+    let above = firstAtLeast(roomy, at);
+    let below = above - 1;
+    while (surplus > 0) {
+      const before = at - (roomy[below] ?? Number.NEGATIVE_INFINITY);
+      const after = (roomy[above] ?? Number.POSITIVE_INFINITY) - at;
+      const other = gaps[before <= after ? at - before : at + after];
+      if (other === undefined || Math.min(before, after) > reach) break;
+      const taken = Math.min(surplus, other.missing.length - other.most);
+      other.most += taken;
+      if (certain) other.least += taken;
+      surplus -= taken;
+      if (before <= after) below -= 1;
+      else above += 1;
     }
-    // Which of the missing ones near by were the overtaken ones is not known.
-    for (const near of gaps.slice(Math.max(0, at - reach), at + reach + 1)) near.mixed = true;
+    const seen = roomy.slice(below + 1, above);
+    roomy.splice(below + 1, seen.length, ...seen.filter(hasRoom));
     left += surplus;
-  });
+  }
+  markMixed(gaps, crowded, reach);
   return left;
+}
+
+/** Which of the missing ones near by were the overtaken ones is not known. */
+function markMixed(gaps: readonly Gap[], crowded: readonly number[], reach: number): void {
+  for (const [at, each] of gaps.entries()) {
+    const nearest = crowded[firstAtLeast(crowded, at - reach)];
+    each.mixed = nearest !== undefined && nearest <= at + reach;
+  }
 }
 
 /** How many packets that were sent later the most overtaken one arrived behind; two gaps stand for each packet. */

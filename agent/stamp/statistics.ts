@@ -109,16 +109,17 @@ export function arrivalOrder(packets: readonly StampPacket[], way: Way | "both")
 /** Largest reordering extent (RFC 4737 section 4.2.1): how many places behind the first packet sent after it one arrived; 0 in order. */
 export function reorderExtent(order: readonly number[]): number {
   // Of the packets so far, only those above all before them can be the first that is greater.
-  const records: { value: number; place: number }[] = [];
+  const records: { readonly values: number[]; readonly places: number[] } = { values: [], places: [] };
   let most = 0;
   order.forEach((value, place) => {
-    const top = records.at(-1);
-    if (top === undefined || value > top.value) {
-      records.push({ value, place });
+    const top = records.values.at(-1);
+    if (top === undefined || value > top) {
+      records.values.push(value);
+      records.places.push(place);
       return;
     }
-    const first = records.find((record) => record.value > value);
-    if (first !== undefined) most = Math.max(most, place - first.place);
+    const first = records.places[statistics.firstAtLeast(records.values, value + 1)];
+    if (first !== undefined) most = Math.max(most, place - first);
   });
   return most;
 }

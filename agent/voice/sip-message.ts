@@ -77,8 +77,8 @@ function headersOf(lines: readonly string[]): Map<string, string> | undefined {
 
 /** Cuts a byte stream into messages by their Content-Length (RFC 3261 section 18.3). Keeps at most one, and copies no byte twice. */
 export class ResponseReader {
-  #read = 0;
   readonly #bytes = Buffer.alloc(RESPONSE_MAX);
+  #read = 0;
   #size = 0;
   #scanned = 0;
   /** Length of the message that has begun, once its head is whole. */
@@ -92,8 +92,9 @@ export class ResponseReader {
     let rest = chunk;
     while (rest.length > 0) {
       if (this.#size === 0) rest = rest.subarray(blankAhead(rest));
+      if (rest.length === 0) break;
       const room = Math.min(this.#wanted(rest), (this.#length ?? RESPONSE_MAX) - this.#size);
-      if (room <= 0 && rest.length > 0) return { why: "is too long" };
+      if (room <= 0) return { why: "is too long" };
       rest.copy(this.#bytes, this.#size, 0, room);
       this.#size += room;
       const fault = this.#measure();
@@ -113,11 +114,6 @@ export class ResponseReader {
   #wanted(rest: Buffer): number {
     const end = this.#length === undefined ? rest.indexOf("\r\n\r\n") : -1;
     return end < 0 ? rest.length : end + 4;
-  }
-
-  /** Whether a message has begun and not ended. */
-  get partial(): boolean {
-    return this.#size > 0;
   }
 
   /** Finds the end of the head once it is there. */

@@ -10,8 +10,8 @@ import { type OptionsRequest, optionsRequest, ResponseReader, readResponse, type
 /** Retransmission of requests over UDP (RFC 3261 section 17.1.2.2): first after T1, then twice as long up to T2, ms. */
 const T1_MS = 500;
 const T2_MS = 4000;
-/** Messages that are no answer to us, read before the server is given up. */
-const STRAY_MAX = 256;
+/** Messages that are no final answer to us, read before the server is given up. */
+const MESSAGES_MAX = 256;
 
 export interface SipAnswer extends SipResponse {
   readonly ok: true;
@@ -50,6 +50,7 @@ class Transaction {
   readonly #server: SipServer;
   readonly #request: OptionsRequest;
   #strays = 0;
+  #provisionals = 0;
   #why = "";
   #provisional: number | undefined;
 
@@ -68,15 +69,17 @@ class Transaction {
   }
 
   get tooMany(): boolean {
-    return this.#strays >= STRAY_MAX;
+    return this.#strays + this.#provisionals >= MESSAGES_MAX;
   }
 
   /** The final response in this message, if it is one. */
   read(message: Buffer): SipResponse | undefined {
     const reading = readResponse(message, this.#request);
     if (reading.ok && reading.response.status >= 200) return reading.response;
-    if (reading.ok) this.#provisional = reading.response.status;
-    else this.refuse(reading.why);
+    if (reading.ok) {
+      this.#provisionals += 1;
+      this.#provisional = reading.response.status;
+    } else this.refuse(reading.why);
     return undefined;
   }
 
@@ -90,6 +93,10 @@ class Transaction {
     const label = named(this.#server);
     if (this.#strays > 0) {
       const message = `${label} sent ${this.#strays} messages that are no answer to OPTIONS: the last ${this.#why}`;
+      return failed({ error: { code: "bad_response", source: "target", message }, reason: "timeout" });
+    }
+    if (this.tooMany) {
+      const message = `${label} sent ${this.#provisionals} provisional answers, the last ${this.#provisional}, and no final one`;
       return failed({ error: { code: "bad_response", source: "target", message }, reason: "timeout" });
     }
     const said = this.#provisional === undefined ? "" : `; it only said ${this.#provisional}`;
@@ -231,10 +238,11 @@ async function overStream(server: SipServer, signal: AbortSignal): Promise<SipOu
       }
       for (const message of read) {
         const response = transaction.read(message);
-        if (response === undefined) continue;
-        return resolve({ ok: true, ...response, rtt_ms, retransmissions: 0, connect_ms, certificate_error });
+        if (response !== undefined) {
+          return resolve({ ok: true, ...response, rtt_ms, retransmissions: 0, connect_ms, certificate_error });
+        }
+        if (transaction.tooMany) return expire();
       }
-      if (transaction.tooMany) expire();
     });
     started = performance.now();
     socket.write(transaction.bytes);
