@@ -7,7 +7,8 @@ import { FatalError } from "../exit.ts";
 import { UDP_LIMITS } from "./limits.ts";
 
 export interface Bound {
-  readonly socket: Socket;
+  /** UDP: one, or one for each family where an IPv6 socket gets no IPv4. */
+  readonly sockets: readonly Socket[];
   /** Address both are bound to; `::` is every IPv6 and IPv4 address. */
   readonly host: string;
   readonly port: number;
@@ -41,6 +42,19 @@ async function bindUdp(host: string, port: number): Promise<Socket> {
   }
 }
 
+/**
+ * The socket for IPv4 beside that for every IPv6 address, which most systems give IPv4 too and then have the port in use; systems
+ * with net.ipv6.bindv6only=1 do not. TCP needs no such care: libuv clears IPV6_V6ONLY there.
+ */
+async function bindIpv4Too(port: number): Promise<Socket[]> {
+  try {
+    return [await bindUdp("0.0.0.0", port)];
+  } catch (error) {
+    if (["EADDRINUSE", "EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT"].includes(codeOf(error))) return [];
+    throw error;
+  }
+}
+
 async function listen(server: Server, host: string, port: number): Promise<void> {
   const listening = once(server, "listening");
   server.listen({ host, port, exclusive: true });
@@ -48,13 +62,14 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 }
 
 async function bindBoth(server: Server, host: string, port: number): Promise<Bound> {
-  const socket = await bindUdp(host, port);
-  const chosen = socket.address().port;
+  const sockets = [await bindUdp(host, port)];
+  const chosen = sockets[0]?.address().port ?? port;
   try {
+    if (host === "::") sockets.push(...(await bindIpv4Too(chosen)));
     await listen(server, host, chosen);
-    return { socket, host, port: chosen };
+    return { sockets, host, port: chosen };
   } catch (error) {
-    socket.close();
+    for (const socket of sockets) socket.close();
     throw error;
   }
 }

@@ -61,9 +61,9 @@ export class Reflector {
     const bound = await bindPort(http.server, { host, port, anyPort });
     // Without a listener, an error of a socket would end the process.
     http.server.on("error", (error) => watch.trouble?.(error));
-    bound.socket.on("error", (error) => watch.trouble?.(error));
+    for (const socket of bound.sockets) socket.on("error", (error) => watch.trouble?.(error));
     const udp = new UdpReflector({
-      socket: bound.socket,
+      sockets: bound.sockets,
       keyring,
       clock,
       open,
@@ -81,7 +81,7 @@ export class Reflector {
     this.#last = { udp: running.udp.stats, http: running.http.stats };
     running.udp.close();
     const closed = [
-      new Promise<void>((resolve) => running.bound.socket.close(() => resolve())),
+      ...running.bound.sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))),
       new Promise<void>((resolve) => running.http.server.close(() => resolve())),
     ];
     running.http.server.closeAllConnections();

@@ -19,6 +19,14 @@ export const UDP_LIMITS = {
   /** HMACs a second spent on packets of no known session; a packet costs one for each secret in force. */
   strangerRate: 1000,
   strangerBurst: 1000,
+  /**
+   * HMACs a second for packets of no known session under one name that was proved lately: a few new sessions, with several secrets
+   * in force. All names together cost no more than a few percent of a core, even by a flood that knows every one of them.
+   */
+  provedRate: 20,
+  provedBurst: 100,
+  /** Such names remembered. */
+  proved: 512,
   /** A session ends after this silence, milliseconds. */
   idle_ms: 60_000,
   /** The same while more than half of the sessions there may be are there; senders pause for up to 10 s between two packets. */

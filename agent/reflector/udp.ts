@@ -5,6 +5,7 @@ import { TokenBucket } from "./bucket.ts";
 import type { ReflectorClock } from "./clock.ts";
 import type { HeldKey, Keyring } from "./keyring.ts";
 import { UDP_LIMITS } from "./limits.ts";
+import { ProvedSenders } from "./proved-senders.ts";
 import { type ReflectorSession, type SessionName, SessionTable } from "./udp-sessions.ts";
 
 /** Why packets got no answer. Nothing is ever sent back to say so. */
@@ -31,7 +32,8 @@ export interface UdpStats {
 }
 
 interface Parts {
-  readonly socket: Socket;
+  /** Bound; an answer leaves by the one its question came to. */
+  readonly sockets: readonly Socket[];
   readonly keyring: Keyring;
   readonly clock: ReflectorClock;
   /** Whether packets without authentication are answered too. */
@@ -43,7 +45,7 @@ interface Parts {
 const SWEEP_MS = 1000;
 
 /**
- * Answers senders on a bound socket until closed. A recorded packet sent again is answered again, within the rate of its
+ * Answers senders on bound sockets until closed. A recorded packet sent again is answered again, within the rate of its
  * session: duplicates made by the network are what a sender measures, and an answer is never longer than its question.
  */
 export class UdpReflector {
@@ -57,8 +59,9 @@ export class UdpReflector {
   readonly #table = new SessionTable();
   readonly #total: TokenBucket;
   readonly #strangers: TokenBucket;
+  readonly #proved = new ProvedSenders();
   readonly #sweeper: NodeJS.Timeout;
-  readonly #receive = (packet: Buffer, from: RemoteInfo) => this.#answer(packet, from, this.#parts.clock.now());
+  readonly #hearing: readonly { readonly socket: Socket; readonly receive: (packet: Buffer, from: RemoteInfo) => void }[];
 
   constructor(parts: Parts) {
     const now = performance.now();
@@ -66,7 +69,11 @@ export class UdpReflector {
     this.#total = new TokenBucket(UDP_LIMITS.totalRate, UDP_LIMITS.totalBurst, now);
     this.#strangers = new TokenBucket(UDP_LIMITS.strangerRate, UDP_LIMITS.strangerBurst, now);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
-    parts.socket.on("message", this.#receive);
+    this.#hearing = parts.sockets.map((socket) => ({
+      socket,
+      receive: (packet, from) => this.#answer(packet, { socket, from }, this.#parts.clock.now()),
+    }));
+    for (const { socket, receive } of this.#hearing) socket.on("message", receive);
   }
 
   /** Sessions that run. */
@@ -76,11 +83,11 @@ export class UdpReflector {
 
   close(): void {
     clearInterval(this.#sweeper);
-    this.#parts.socket.off("message", this.#receive);
+    for (const { socket, receive } of this.#hearing) socket.off("message", receive);
     for (const session of this.#table.end(() => true)) this.#parts.onEnd(session);
   }
 
-  #answer(packet: Buffer, from: RemoteInfo, received_ms: number): void {
+  #answer(packet: Buffer, { socket, from }: { socket: Socket; from: RemoteInfo }, received_ms: number): void {
     const now = performance.now();
     const session = this.#sessionOf(packet, from, now);
     if (typeof session === "string") {
@@ -94,7 +101,7 @@ export class UdpReflector {
     }
     session.lastHeard = now;
     session.highest = Math.max(session.highest, packet.readUInt32BE(0));
-    const { clock, socket } = this.#parts;
+    const { clock } = this.#parts;
     const sequence = session.answered;
     const facts = { sequence, received_ms, estimate: clock.estimate(), ttl: null, sent_ms: clock.now() };
     const reply = encodeReflection(packet, facts, session.held?.key);
@@ -137,14 +144,19 @@ export class UdpReflector {
     return this.#begin(session.name, other, packet.readUInt32BE(0), now);
   }
 
-  /** The key that explains a packet's HMAC, for as many tries a second as strangers have together. */
+  /**
+   * The key that explains a packet's HMAC. Who claims a name that was proved lately spends that name's tries, so that a flood of
+   * strangers does not cost a new session its first packets; then, as all others do, those that strangers have together.
+   */
   #prove(packet: Buffer, ssid: number, now: number): HeldKey | "rate" | "unauthenticated" {
     const keyring = this.#parts.keyring;
     const moment = Date.now();
-    if (!this.#strangers.take(now, keyring.inForce(moment).length)) return "rate";
+    const cost = keyring.inForce(moment).length;
+    if (!this.#proved.take(ssid, now, cost) && !this.#strangers.take(now, cost)) return "rate";
     const proved = ssid === 0 ? undefined : keyring.keysOf(ssid, moment).find(({ key }) => verifyMac(packet, key));
     if (proved === undefined) return "unauthenticated";
     keyring.remember(proved, ssid);
+    this.#proved.remember(ssid, now);
     return proved;
   }
 

@@ -7,6 +7,9 @@ import { runTest } from "../../agent/runner.ts";
 import { type CliResult, cli, scratch } from "./helpers/cli.ts";
 import { bareServer, lineServer } from "./helpers/speed-server.ts";
 
+// Each waits for seconds beside others.
+vi.setConfig({ testTimeout: 60_000 });
+
 beforeAll(() => {
   vi.stubEnv("STREAMSWARM_STATE", scratch());
 });

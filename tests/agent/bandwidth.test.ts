@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { metricsOf } from "#contract/metrics";
 import type { Measurement } from "#contract/result";
 import { checkTest, testType } from "#contract/test-types/index";
@@ -14,6 +14,9 @@ import { Reflector } from "../../agent/reflector/index.ts";
 import { newSecret, secretText } from "../../agent/stamp/key.ts";
 import { CLI, type CliResult, cli, fakeTools, scratch } from "./helpers/cli.ts";
 import { bareServer, type LineServer, lineServer } from "./helpers/speed-server.ts";
+
+// Each waits for seconds beside others.
+vi.setConfig({ testTimeout: 60_000 });
 
 const hasSs = process.platform === "linux" && findTool("ss") !== undefined;
 const MBPS = 16;

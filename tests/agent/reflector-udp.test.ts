@@ -4,6 +4,7 @@ import { expect, test, vi } from "vitest";
 import { HostClock } from "../../agent/reflector/clock.ts";
 import { Keyring } from "../../agent/reflector/keyring.ts";
 import { UDP_LIMITS } from "../../agent/reflector/limits.ts";
+import { ProvedSenders } from "../../agent/reflector/proved-senders.ts";
 import { UdpReflector } from "../../agent/reflector/udp.ts";
 import { SessionTable } from "../../agent/reflector/udp-sessions.ts";
 import { newSecret } from "../../agent/stamp/key.ts";
@@ -210,7 +211,7 @@ test("packets nobody vouches for cost a bounded number of HMACs; a session that 
   const start = performance.now();
   let sent = 0;
   while (sent < 4000) {
-    const packets = Array.from({ length: 50 }, (_, i) => question(i, sessionFor(newSecret(), 1 + ((sent + i) % 65_535))));
+    const packets = Array.from({ length: 50 }, (_, i) => question(i, sessionFor(newSecret(), 1000 + sent + i)));
     await Promise.all(packets.map((packet) => flood.send(packet)));
     sent += 50;
   }
@@ -224,6 +225,49 @@ test("packets nobody vouches for cost a bounded number of HMACs; a session that 
   expect(refused?.unauthenticated).toBeLessThanOrEqual(UDP_LIMITS.strangerBurst + UDP_LIMITS.strangerRate * seconds);
   expect(flood.answers).toHaveLength(0);
   expect(reflector.sessions()).toHaveLength(1);
+});
+
+test("a flood of strangers costs a sender that proved itself before not one packet of a new session", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  try {
+    const { port, secret, reflector } = await startReflector();
+    await (await Sender.open(port)).ask(question(0, sessionFor(secret, 77)));
+    const flood = await Sender.open(port);
+    for (let sent = 0; (reflector.stats?.udp.refused.rate ?? 0) === 0; sent += 50) {
+      if (sent > 5000) throw new Error("strangers are never refused");
+      await Promise.all(Array.from({ length: 50 }, (_, i) => flood.send(question(i, sessionFor(newSecret(), 1000 + sent + i)))));
+    }
+    // Time stands still, so that strangers have no try left; a name nobody proved shares that.
+    const known = await Sender.open(port);
+    await known.send(question(0, sessionFor(secret, 78)));
+    expect(read(await known.ask(question(0, sessionFor(secret, 77))), sessionFor(secret, 77)).sequence).toBe(0);
+    expect(known.answers).toHaveLength(1);
+    // One who knows such a name has that name's tries, not all there are.
+    const named = await Sender.open(port);
+    const before = reflector.stats?.udp.refused.unauthenticated ?? 0;
+    for (let i = 0; i < 300; i++) await named.send(question(i, sessionFor(newSecret(), 77)));
+    await vi.waitFor(() => {
+      const { unauthenticated = 0 } = reflector.stats?.udp.refused ?? {};
+      expect(unauthenticated - before).toBeGreaterThan(0);
+      expect(unauthenticated - before).toBeLessThanOrEqual(UDP_LIMITS.provedBurst);
+    });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("names that were proved are remembered, so many of them, and a proof fills nothing up", () => {
+  const senders = new ProvedSenders();
+  expect(senders.take(1, 0, 1)).toBe(false);
+  senders.remember(1, 0);
+  expect(senders.take(1, 0, UDP_LIMITS.provedBurst)).toBe(true);
+  senders.remember(1, 0);
+  expect(senders.take(1, 0, 1)).toBe(false);
+  expect(senders.take(1, 1000, UDP_LIMITS.provedRate)).toBe(true);
+  for (let ssid = 2; ssid <= UDP_LIMITS.proved; ssid++) senders.remember(ssid, 1000);
+  senders.remember(1, 1000);
+  senders.remember(60_000, 1000);
+  expect([1, 2, 3, 60_000].map((ssid) => senders.take(ssid, 9000, 1))).toEqual([true, false, true, true]);
 });
 
 test("forged packets in the name of a session that runs do not use up its answers", async () => {
@@ -342,7 +386,7 @@ test("a forged source port of 0, where nothing can be sent to, does not end the 
   const keyring = new Keyring(() => [{ ...ALWAYS, secret }]);
   const ignore = () => {};
   const reflector = new UdpReflector({
-    socket,
+    sockets: [socket],
     keyring,
     clock: new HostClock(),
     open: false,

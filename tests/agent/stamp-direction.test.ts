@@ -132,6 +132,37 @@ describe("loss by direction, 400 simulated runs each", () => {
   });
 });
 
+describe("10 000 packets hold this process up for no more than a moment", () => {
+  /** Exchanges whose answers have these numbers; undefined is lost. */
+  const numbered = (number: (i: number) => number | undefined) =>
+    Array.from({ length: 10_000 }, (_, i): Exchange => {
+      const sequence = number(i);
+      const reply = sequence === undefined ? undefined : replied(sequence);
+      return { role: "stream", index: i, wire: i + 1, t1: 0, reply, unsent: undefined };
+    });
+
+  test.each<[string, (i: number) => number | undefined]>([
+    ["lost one in ten", (i) => (i % 10 === 3 ? undefined : i)],
+    ["with others in between", (i) => 2 * i],
+    // Every gap is too wide, and packets may have come from far away.
+    ["and numbers made to be costly", (i) => (i === 0 ? 10_001 : 2 * i + (i >= 5000 ? 3 : 0))],
+  ])("%s", (_what, number) => {
+    const exchanges = numbered(number);
+    const before = process.cpuUsage();
+    const { fates } = attributeLoss({ exchanges, spare: [], undecided: () => false, startsAtZero: true });
+    const { user } = process.cpuUsage(before);
+    expect(fates.size).toBe(exchanges.filter(({ reply }) => reply === undefined).length);
+    expect(user).toBeLessThan(250_000);
+  });
+
+  test("and the extent of their reordering", () => {
+    const order = [...Array.from({ length: 5000 }, (_, i) => 2 * i), ...Array.from({ length: 5000 }, () => 9997)];
+    const before = process.cpuUsage();
+    expect(reorderExtent(order)).toBe(5000);
+    expect(process.cpuUsage(before).user).toBeLessThan(100_000);
+  });
+});
+
 test("numbers given twice, as after a restart, give no split", () => {
   const exchanges = [0, 1, 2, 0, 1].map(
     (sequence, i): Exchange => ({ role: "stream", index: i, wire: i + 1, t1: 0, reply: replied(sequence), unsent: undefined }),

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { VOICE_CODECS } from "#contract/test-types/voip";
 import type { LossSplit } from "../../agent/stamp/direction.ts";
 import type { StampPacket } from "../../agent/stamp/sender.ts";
+import { variation } from "../../agent/stamp/statistics.ts";
 import { CODECS, codecDelay, packetBytes } from "../../agent/voice/codecs.ts";
 import { delayImpairment, equipmentImpairment, mosOf, ratingOf, satisfactionOf } from "../../agent/voice/e-model.ts";
 import { bufferOf, judgeCall } from "../../agent/voice/judge.ts";
@@ -279,6 +280,20 @@ describe("the streams of a run", () => {
     return { seq, sent_ms, late_ms: late, fate: lost ? "lost" : "answered", answer: lost ? null : answer };
   }
 
+  test("jitter is that of the order of arrival, the same as udp's, where packets overtake each other", () => {
+    const random = generator(17);
+    const packets = times(300, (seq): StampPacket => {
+      const t1 = 1.7e12 + seq * 20;
+      const [up, down] = [10 + random() * 90, 10 + random() * 50];
+      const answer = { seq, t1, t2: t1 + up + 500, t3: t1 + up + 501, t4: t1 + up + 1 + down, reflector_seq: seq, rtt_ms: up + down };
+      return { seq, sent_ms: seq * 20, late_ms: 0, fate: "answered", answer };
+    });
+    const { up, down } = streamsOf({ packets, loss: LOSS });
+    const call = judgeCall(up, down, G711, FIXED(100));
+    expect(call?.up.jitter_ms).toBeCloseTo(variation(packets, "up").jitter ?? 0, 2);
+    expect(call?.down.jitter_ms).toBeCloseTo(variation(packets, "down").jitter ?? 0, 2);
+  });
+
   test("a lost packet is missing in its direction only, and what never got there was never sent back", () => {
     const packets = times(10, (i) => packet(i, { lost: i === 3 || i === 6 }));
     const {
@@ -353,6 +368,24 @@ describe("a call", () => {
     // 20 ms each way, 60 ms buffer, 20.125 ms codec, 3.75 ms concealment.
     expect(call?.down.delay_ms).toBeCloseTo(103.875, 6);
     expect(judgeCall(down, up, G711, FIXED(60))?.worse).toBe("down");
+  });
+
+  test("ways there and back that take less than no time together give no call", () => {
+    const judged = (up: number, down: number) =>
+      judgeCall(stream(times(100, () => up)), stream(times(100, () => down)), G711, FIXED(60));
+    expect(judged(-100, 50)).toBeUndefined();
+    expect(judged(100, -106)).toBeUndefined();
+    // What whole milliseconds take off a round trip of nearly nothing is no contradiction.
+    expect(judged(-1, 0.05)?.half_round_trip_ms).toBe(0);
+  });
+
+  test("by round trips either direction is judged with all of the variation, and half of the time", () => {
+    const around = stream(times(300, (i) => (i % 10 === 0 ? 100 : 40)));
+    const call = judgeCall(around, around, G711, FIXED(40), "round_trip");
+    expect(call).toMatchObject({ timing: "round_trip", half_round_trip_ms: 20 });
+    for (const way of ["up", "down"] as const) {
+      expect(call?.[way]).toMatchObject({ jitter_ms: undefined, playout: { late: 30, loss_pct: 0 } });
+    }
   });
 
   test("a clock half a second off changes no figure", () => {

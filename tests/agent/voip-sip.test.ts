@@ -167,6 +167,17 @@ describe("over UDP", () => {
     expect(error?.message).toMatch(/messages that are no answer/);
   });
 
+  test("a flood of provisional answers ends the wait, which says so", async () => {
+    const { port } = await udpServer((request, reply) => {
+      for (let i = 0; i < 400; i++) reply(answer(request, "180 Ringing"));
+    });
+    const start = performance.now();
+    const error = errorOf(await ask(port, "udp", 5000));
+    expect(performance.now() - start).toBeLessThan(2500);
+    expect(error).toMatchObject({ code: "bad_response", source: "target" });
+    expect(error?.message).toMatch(/provisional answers, the last 180, and no final one/);
+  });
+
   test("a datagram as large as they come, and headers without end", async () => {
     const { port } = await udpServer((request, reply) => reply(answer(request, "200 OK", { "X-Long": "a".repeat(60_000) })));
     expect(await ask(port)).toMatchObject({ ok: true, status: 200 });
@@ -249,6 +260,24 @@ describe("over TCP", () => {
     expect(performance.now() - start).toBeLessThan(1500);
   });
 
+  test.each([
+    ["provisional answers", (request: string) => answer(request, "100 Trying")],
+    ["keep-alives", () => "\r\n".repeat(8192)],
+    ["a head in many pieces", () => `SIP/2.0 200 OK\r\nX: ${"y".repeat(300)}`],
+  ])("%s without end are not read until the deadline", async (_what, text) => {
+    const port = await tcpServer((request, socket) => {
+      const piece = text(request);
+      const pump = () => {
+        while (!socket.destroyed && socket.write(piece));
+      };
+      socket.on("drain", pump);
+      pump();
+    });
+    const start = performance.now();
+    expect(errorOf(await ask(port, "tcp", 8000))).toMatchObject({ code: "bad_response", source: "target" });
+    expect(performance.now() - start).toBeLessThan(4000);
+  });
+
   test("silence after the connection, and a port that nobody serves", async () => {
     const silent = await tcpServer(() => undefined);
     expect(errorOf(await ask(silent, "tcp", 200))).toMatchObject({ code: "no_reply" });
@@ -304,6 +333,35 @@ describe("damaged responses", () => {
       const pieces = new ResponseReader().push(bytes);
       if (Array.isArray(pieces)) for (const piece of pieces) expect(piece.length).toBeLessThanOrEqual(RESPONSE_MAX);
     }
+  });
+
+  test("however the bytes are cut into chunks, the same messages come out", () => {
+    const body = Buffer.from("SIP/2.0 100 Trying\r\nl: 9\r\n\r\nab\r\n\r\ncd\n");
+    const bytes = Buffer.concat([Buffer.from("\r\n\r\n"), whole, body, Buffer.from("\r\n"), whole, whole, body]);
+    const random = generator(31);
+    for (let run = 0; run < 2000; run++) {
+      const reader = new ResponseReader();
+      const messages: Buffer[] = [];
+      for (let at = 0; at < bytes.length; ) {
+        const length = 1 + Math.floor(random() * (run % 2 === 0 ? 8 : 300));
+        const read = reader.push(bytes.subarray(at, at + length));
+        if (!Array.isArray(read)) throw new Error(read.why);
+        messages.push(...read);
+        at += length;
+      }
+      expect(Buffer.concat(messages).equals(Buffer.concat([whole, body, whole, whole, body]))).toBe(true);
+      expect(messages).toHaveLength(5);
+    }
+  });
+
+  test("thousands of small messages in one chunk cost little, and a megabyte is all that is read", () => {
+    const reader = new ResponseReader();
+    const small = Buffer.from("SIP/2.0 100 A\r\n\r\n".repeat(3800));
+    const { user, system } = process.cpuUsage();
+    for (let i = 0; i < 15; i++) expect(reader.push(small)).toHaveLength(3800);
+    const spent = process.cpuUsage({ user, system });
+    expect(spent.user + spent.system).toBeLessThan(1_000_000);
+    expect(Array.from({ length: 3 }, () => reader.push(small)).at(-1)).toMatchObject({ why: expect.stringMatching(/too many/) });
   });
 
   test("a long drip of bytes costs little", () => {

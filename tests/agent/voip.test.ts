@@ -181,6 +181,17 @@ describe("each direction by itself", BUSY, () => {
     expect(patient.metrics.voip_late_down_pct).toBe(0);
   });
 
+  test("an answer after the time-out is not received, as in udp, and late, not lost", async () => {
+    const slow = await port((packet, reply, count) => {
+      const answer = reflect(packet, count - 1);
+      if (count === 10 || count === 11) setTimeout(() => reply(answer), 700);
+      else reply(answer);
+    });
+    const { metrics } = await call(at(slow), { duration: 1.5 });
+    expect(metrics).toMatchObject({ voip_sent: 75, voip_received: 73, voip_loss_up_pct: 0, voip_loss_down_pct: 0 });
+    expect(metrics.voip_late_down_pct).toBeGreaterThan(2.6);
+  });
+
   test("a reflector without a count leaves the direction open: the call is as bad as it may be, and says so", async () => {
     const stateless = await port((packet, reply, count) => (count % 10 === 0 ? undefined : reply(reflect(packet, undefined))));
     const result = await call(at(stateless));
@@ -200,6 +211,52 @@ describe("each direction by itself", BUSY, () => {
     const { metrics } = await call(at(off), { buffer_ms: 40 });
     expect(metrics.voip_mos_est).toBeGreaterThan(4.3);
     expect(metrics.voip_one_way_delay_est_ms).toBeLessThan(90);
+  });
+});
+
+describe("a reflector whose times mean nothing", BUSY, () => {
+  /** Answers with times of this clock, told how many packets came before. */
+  const timed = (now: (count: number) => number, answers = (_count: number) => true) =>
+    port((packet, reply, count) => {
+      const at_ms = now(count);
+      const fields = { sequence: count - 1, received_ms: at_ms, sent_ms: at_ms, estimate: ESTIMATE, ttl: null };
+      if (answers(count)) reply(encodeReflection(packet, fields) ?? Buffer.alloc(0));
+    });
+  const began = clock();
+
+  test.each([
+    ["is set forward in the middle", (count: number) => clock() + (count < 25 ? 0 : 400)],
+    ["is set back in the middle", (count: number) => clock() - (count < 25 ? 0 : 3_600_000)],
+    ["ticks in whole seconds", () => Math.floor(clock() / 1000) * 1000],
+    ["stands still", () => began],
+  ])("its clock %s: the call is judged by round trips, and no direction by itself", async (_what, now) => {
+    const result = await call(at(await timed(now)));
+    expect(result).toMatchObject({ status: "ok", metrics: { voip_received: 50, voip_loss_up_pct: 0, voip_loss_down_pct: 0 } });
+    expect(result.flags).toContain("judged_by_round_trip");
+    expect(result.metrics.voip_mos_est).toBeGreaterThan(4.2);
+    expect(result.metrics.voip_one_way_delay_est_ms).toBeLessThan(150);
+    for (const way of ["up", "down"] as const) {
+      for (const name of ["mos", "r", "jitter", "burst_ratio"] as const) {
+        expect(result.reasons[`voip_${name}_${way}`], name).toBe("unsupported");
+      }
+      expect(result.reasons[`voip_late_${way}_pct`]).toBe("unsupported");
+      expect(result.reasons[`voip_effective_loss_${way}_pct`]).toBe("unsupported");
+      expect(result.detail[way]).toBeUndefined();
+    }
+    const lines = (voip.view?.(result) ?? []).map((row) => row.map(({ text }) => text).join(" "));
+    expect(lines.join("\n")).toMatch(/judged by round trips/);
+    expectWhole(result);
+  });
+
+  test("losses still count, and belong to their direction", async () => {
+    const still = await timed(
+      () => began,
+      (count) => count < 20 || count >= 25,
+    );
+    const { metrics, flags } = await call(at(still));
+    expect(flags).toContain("judged_by_round_trip");
+    expect(metrics).toMatchObject({ voip_loss_up_pct: 0, voip_loss_down_pct: 10, voip_received: 45 });
+    expect(metrics.voip_mos_est).toBeLessThan(3.2);
   });
 });
 

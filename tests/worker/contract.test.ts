@@ -30,7 +30,10 @@ describe("metrics", () => {
   test("acceptance finds the names it reads", () => {
     const read =
       "ping_sent ping_received ping_dup ping_out_of_order ping_loss_pct ping_rtt_min ping_rtt_median ping_rtt_p95 ping_rtt_max " +
-      "ping_ipdv_mean ping_loss_burst_max cpu_percent memory_percent memory_available fs_used_pct if_rx_bytes if_tx_bytes uptime_s";
+      "ping_ipdv_mean ping_loss_burst_max cpu_percent memory_percent memory_available fs_used_pct if_rx_bytes if_tx_bytes uptime_s " +
+      "udp_sent udp_received udp_loss_up_pct udp_loss_down_pct udp_rtt_median udp_jitter_rfc3550_up udp_jitter_rfc3550_down " +
+      "clock_offset_est_ms clock_offset_err_ms udp_owd_up_ms bw_down_mbps bw_up_mbps bw_single_down_mbps bw_bytes rtt_idle_ms " +
+      "rtt_loaded_down_p95 bloat_down_ms bloat_grade voip_mos_est voip_r_factor qos_bleached_at_hop ecn_capable ecn_blocked";
     expect(read.split(" ").filter((name) => !isMetricName(name))).toEqual([]);
     for (const name of ["constructor", "__proto__", "toString", ""]) expect(isMetricName(name)).toBe(false);
   });
@@ -41,9 +44,10 @@ describe("metrics", () => {
       expect(type.metrics.length).toBeGreaterThan(0);
       expect(type.metrics).toEqual(expect.arrayContaining(metricsOf(name)));
       expect(metricsOf(name)).toEqual(expect.arrayContaining([...type.headline]));
-      // HTTP tells of the certificate, too; nothing else borrows.
+      // HTTP tells of the certificate, a traceroute with a DSCP of what became of it; nothing else borrows.
       const borrowed = type.metrics.map((metric) => metricDefinition(metric).source).filter((source) => source !== name);
-      expect([name, [...new Set(borrowed)]]).toEqual([name, name === "http" ? ["tls"] : []]);
+      const lent: Partial<Record<string, string[]>> = { http: ["tls"], traceroute: ["qos"] };
+      expect([name, [...new Set(borrowed)]]).toEqual([name, lent[name] ?? []]);
     }
   });
 
