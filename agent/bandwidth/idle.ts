@@ -3,6 +3,7 @@ import { performance } from "node:perf_hooks";
 import { type Dialled, type Peer, warmUp } from "../probes/endpoint.ts";
 import type { KernelReader } from "../probes/tcp-kernel.ts";
 import { median } from "../statistics.ts";
+import { waitUntil } from "../wait.ts";
 import type { Allowance } from "./allowance.ts";
 import { interfaceOf, type Traffic, TrafficWatch } from "./busy.ts";
 import { HANDSHAKE_BYTES, type Handshake, Handshakes } from "./handshakes.ts";
@@ -43,7 +44,7 @@ export async function measureIdle({ peer, bytes, kernel, timeout_ms, signal }: I
   handshakes.end();
   const times = handshakes.results.flatMap(({ rtt_ms }) => rtt_ms ?? []);
   const failed = times.length === 0 ? (handshakes.failed ?? { kind: "stopped" as const, ms: 0 }) : undefined;
-  if (failed === undefined) await rest(WATCH_MS - (performance.now() - began), signal);
+  if (failed === undefined) await waitUntil(began + WATCH_MS, signal);
   return { rtt_ms: median(times), handshakes: handshakes.results, traffic: await watch(), failed };
 }
 
@@ -60,17 +61,4 @@ function watchInterface(handshakes: Handshakes): () => Promise<Traffic | undefin
     clearInterval(timer);
     return watch?.rates();
   };
-}
-
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

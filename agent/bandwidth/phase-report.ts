@@ -2,7 +2,7 @@
 import type { Failure } from "../probes/endpoint.ts";
 import { mean } from "../statistics.ts";
 import type { Handshake } from "./handshakes.ts";
-import { countedSlices, rampOf, rateOf, SLICE_MS } from "./slices.ts";
+import { countedSlices, rampOf, rateOf, SLICE_MS, settledHalf } from "./slices.ts";
 import type { CountSource } from "./upload-curves.ts";
 import type { WebProbe } from "./web-probes.ts";
 
@@ -18,6 +18,8 @@ export interface PhaseSeen {
   readonly by: CountSource;
   /** Mbit/s of each slice from the first byte on. */
   readonly slices: readonly number[];
+  /** Of a phase that its byte budget ended, finer ones. */
+  readonly fine: readonly number[];
   /** From the first byte, where there was one, to the end of the load. */
   readonly began: number | undefined;
   readonly over: number;
@@ -28,7 +30,9 @@ export interface PhaseSeen {
   readonly retrans: number | undefined;
 }
 
-export interface PhaseReport extends Omit<PhaseSeen, "began" | "over"> {
+export interface PhaseReport extends Omit<PhaseSeen, "began" | "over" | "fine"> {
+  /** Whether the rate is told from less than a second. */
+  readonly short: boolean;
   /** Slices at the start that did not count. */
   readonly warm: number;
   readonly mbps: number | undefined;
@@ -41,19 +45,31 @@ export interface PhaseReport extends Omit<PhaseSeen, "began" | "over"> {
 /** When the line counts as full: from the middle of the warm-up of so many slices on. */
 export const loadedSince = (began: number, warm: number): number => began + (warm * SLICE_MS) / 2;
 
+/** How a phase's slices are read. */
+export interface Reading {
+  /** Slices of the warm-up as it was asked for, and as short as the byte budget had it. */
+  readonly warm_up: number;
+  readonly warm: number;
+  /** The round trip of the idle line, ms. */
+  readonly rtt_ms: number;
+  trouble(rated: boolean): Failure | undefined;
+}
+
 /** The rate of the slices that count, and the probes that were begun while the line was full. */
-export function phaseReport(seen: PhaseSeen, warm: number, trouble: (rated: boolean) => Failure | undefined): PhaseReport {
-  const { slices, ended, began, over, handshakes, web } = seen;
-  const counted = countedSlices(slices, warm, ended === "steady" || ended === "budget" ? ended : "other");
+export function phaseReport(seen: PhaseSeen, { warm_up, warm, rtt_ms, trouble }: Reading): PhaseReport {
+  const { slices, fine, ended, began, over, handshakes, web } = seen;
+  const whole = ended === "steady" ? countedSlices(slices, warm, ended) : countedSlices(slices, warm_up, ended);
+  const counted = whole.length > 0 ? whole : settledHalf(fine, rtt_ms);
   const mbps = rateOf(counted);
   const since = loadedSince(began ?? over, warm);
   const full = ({ at }: { at: number }) => at >= since && at <= over;
-  const { began: _began, over: _over, ...kept } = seen;
+  const { began: _began, over: _over, fine: _fine, ...kept } = seen;
   return {
     ...kept,
     handshakes: handshakes.filter(full),
     web: web.filter(full),
-    warm: slices.length - counted.length,
+    short: whole.length === 0 && mbps !== undefined,
+    warm: slices.length - whole.length,
     mbps,
     mean_mbps: mean(counted),
     ramp_ms: mbps === undefined ? undefined : rampOf(slices, mbps),

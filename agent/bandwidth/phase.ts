@@ -1,52 +1,28 @@
 // One phase of a bandwidth run: a direction, so many connections, until the rate is steady, the time is over or the bytes are spent.
 import { performance } from "node:perf_hooks";
 import type { Failure } from "../probes/endpoint.ts";
-import type { KernelReader } from "../probes/tcp-kernel.ts";
 import { median } from "../statistics.ts";
-import type { Share } from "./allowance.ts";
-import type { TrafficWatch } from "./busy.ts";
+import { waitUntil } from "../wait.ts";
 import { silentFailure } from "./failures.ts";
 import { HANDSHAKE_BYTES, Handshakes } from "./handshakes.ts";
+import type { PhaseOrder } from "./phase-order.ts";
 import { loadedSince, type PhaseEnd, type PhaseReport, phaseReport } from "./phase-report.ts";
-import { Curve, isSteady, SLICE_MS, slicesOf } from "./slices.ts";
+import { Curve, FINE_MS, isSteady, SLICE_MS, slicesOf } from "./slices.ts";
 import { type Load, Stream } from "./stream.ts";
-import type { SpeedTarget } from "./target.ts";
 import { type CountSource, uploadCurves } from "./upload-curves.ts";
 import { WEB_EVERY_MS, WEB_PROBE_BYTES, WebProbes } from "./web-probes.ts";
-import type { WirePeer } from "./wire.ts";
 
 /** Loaded round trips that a 95th percentile needs, and how often they are taken. */
 const LOADED_LEAST = 20;
 const LOADED_EVERY_MS = 100;
 /** Of a phase's bytes, at most this share goes to the probes of its latency. */
 const PROBE_SHARE = 0.1;
-/** A tick this late had the process held up: what had waited in the kernel is not that slice's alone. */
+/** A point this late had the process held up: what had waited in the kernel is not that moment's alone. */
 const LATE_MS = 20;
 /** The kernel is asked once in so many ticks where only round trips are wanted of it. */
 const KERNEL_TICKS = 4;
 /** After the load, for handshakes that are still under way. */
 const AFTER_MS = 1500;
-
-export interface PhaseOrder {
-  readonly direction: "down" | "up";
-  readonly streams: number;
-  readonly duration_ms: number;
-  readonly warm_up_ms: number;
-  readonly timeout_ms: number;
-  readonly target: SpeedTarget;
-  readonly peer: WirePeer;
-  readonly share: Share;
-  readonly kernel: KernelReader;
-  /** Where its bytes come in, for servers that send more than is asked for; undefined where that is not known. */
-  readonly incoming: TrafficWatch | undefined;
-  /** The longest round trip known before, ms. */
-  readonly rtt_ms: number;
-  /** Whether round trips are measured meanwhile. */
-  readonly latency: boolean;
-  readonly signal: AbortSignal;
-  /** The rate of the newest slice, Mbit/s, once there is one, and the share of the phase's time that is over. */
-  onTick(mbps: number | undefined, done: number): void;
-}
 
 export class Phase {
   readonly #order: PhaseOrder;
@@ -57,6 +33,8 @@ export class Phase {
   readonly #handshakes: Handshakes;
   readonly #web: WebProbes;
   readonly #retrans = new Map<unknown, number>();
+  /** Slices of the warm-up. */
+  readonly #warmUp: number;
   #forProbes: number;
   #moved = 0;
   /** Rate of the newest slice, Mbit/s. */
@@ -66,12 +44,15 @@ export class Phase {
   #loadedUntil = 0;
   #skipped = false;
   #ticks = 0;
+  /** Slices that are over. */
+  #ticked = 0;
   #reading: Promise<void> | undefined;
   #cc: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(order: PhaseOrder) {
     this.#order = order;
+    this.#warmUp = Math.ceil(order.warm_up_ms / SLICE_MS);
     this.#signal = AbortSignal.any([order.signal, this.#over.signal]);
     const load: Load = {
       ...order,
@@ -124,33 +105,37 @@ export class Phase {
     this.#began = began;
     this.#down.add(began, 0);
     clearTimeout(this.#timer);
-    this.#wait(began + SLICE_MS);
+    this.#wait(began + FINE_MS);
     if (!this.#order.latency) return;
     this.#handshakes.start();
     this.#web.start();
   }
 
-  /** Ticks at each slice's end by an absolute schedule; those that were missed are left out. */
+  /** Notes what has come, and ticks at each slice's end, by an absolute schedule; what was missed is left out. */
   #wait(due: number): void {
     const turn = () => {
       const now = performance.now();
-      this.#tick(now, now - due);
+      this.#note(now, now - due);
+      const over = Math.floor((now + 1 - (this.#began ?? now)) / SLICE_MS);
+      if (over > this.#ticked) this.#tick(now);
+      this.#ticked = over;
       if (this.#ended !== undefined) return;
-      const missed = Math.max(0, Math.floor((performance.now() - due) / SLICE_MS));
-      this.#wait(due + (missed + 1) * SLICE_MS);
+      const missed = Math.max(0, Math.floor((performance.now() - due) / FINE_MS));
+      this.#wait(due + (missed + 1) * FINE_MS);
     };
     this.#timer = setTimeout(turn, Math.max(1, due - performance.now()));
   }
 
-  #tick(now: number, late: number): void {
+  /** One more point of what has come. That of a late one is left to the next: together they have the right time. */
+  #note(now: number, late: number): void {
+    this.#skipped = late > LATE_MS && !this.#skipped;
+    if (!this.#skipped) this.#down.add(now, this.#moved);
+  }
+
+  #tick(now: number): void {
     const { direction, duration_ms, onTick } = this.#order;
     const began = this.#began ?? now;
     this.#ticks += 1;
-    if (direction === "down") {
-      // Its bytes are the next point's: together they have the right time.
-      this.#skipped = late > LATE_MS && !this.#skipped;
-      if (!this.#skipped) this.#down.add(now, this.#moved);
-    }
     if (direction === "up" || (this.#order.latency && this.#ticks % KERNEL_TICKS === 0)) this.#askKernel();
     const { slices } = this.#slices(now);
     this.#newest = slices.at(-1) ?? 0;
@@ -160,13 +145,13 @@ export class Phase {
     else if (now - began >= duration_ms - 1) this.#finish("time");
   }
 
-  #slices(now: number): { slices: number[]; by: CountSource } {
+  #slices(now: number, width = SLICE_MS): { slices: number[]; by: CountSource } {
     const began = this.#began ?? now;
     const known =
       this.#order.direction === "down"
         ? { curves: [this.#down], until: this.#down.last ?? began, by: "read" as const }
         : uploadCurves(this.#streams, this.#order.kernel.missing === undefined);
-    return { slices: slicesOf(known.curves, began, Math.min(known.until, now)), by: known.by };
+    return { slices: slicesOf(known.curves, began, Math.min(known.until, now), width), by: known.by };
   }
 
   /**
@@ -174,8 +159,8 @@ export class Phase {
    * over: then what counts is what agrees, from the second slice on.
    */
   #warm(slices: readonly number[]): number {
-    const { warm_up_ms, share } = this.#order;
-    const warm = Math.ceil(warm_up_ms / SLICE_MS);
+    const { share } = this.#order;
+    const warm = this.#warmUp;
     const rate = Math.max(0, ...slices.slice(-2));
     const needed = ((warm + 4) * SLICE_MS * rate * 1000) / 8;
     return needed > share.total ? Math.min(warm, 1) : warm;
@@ -254,7 +239,7 @@ export class Phase {
   async #lastHandshakes(): Promise<void> {
     const { signal, kernel, peer } = this.#order;
     if (this.#order.latency && !signal.aborted) {
-      await Promise.race([this.#handshakes.settled(), pause(AFTER_MS, signal)]);
+      await Promise.race([this.#handshakes.settled(), waitUntil(performance.now() + AFTER_MS, signal)]);
       const asked = this.#handshakes.open;
       if (kernel.missing === undefined && asked.length > 0) this.#handshakes.settle(await kernel.read(asked, peer.port), asked);
     }
@@ -274,6 +259,7 @@ export class Phase {
       ended,
       by,
       slices,
+      fine: ended === "budget" ? this.#slices(this.#loadedUntil + 1, FINE_MS).slices : [],
       began: this.#began,
       over: this.#loadedUntil,
       handshakes: this.#handshakes.results,
@@ -281,7 +267,12 @@ export class Phase {
       cc: this.#cc,
       retrans: this.#retrans.size === 0 ? undefined : [...this.#retrans.values()].reduce((sum, each) => sum + each, 0),
     };
-    return phaseReport(seen, this.#warm(slices), (rated) => this.#trouble(ended, rated));
+    return phaseReport(seen, {
+      warm_up: this.#warmUp,
+      warm: this.#warm(slices),
+      rtt_ms: this.#order.idle_ms,
+      trouble: (rated) => this.#trouble(ended, rated),
+    });
   }
 
   #trouble(ended: PhaseEnd, rated: boolean): Failure | undefined {
@@ -291,19 +282,4 @@ export class Phase {
     if (told !== undefined || ended === "budget" || ended === "stopped") return told;
     return silentFailure(direction, peer, ended === "broken" ? timeout_ms : duration_ms);
   }
-}
-
-/** Resolves after so long, or at the signal. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

@@ -3,6 +3,12 @@ import { mean, percentile } from "../statistics.ts";
 
 /** A slice of a phase, milliseconds. */
 export const SLICE_MS = 250;
+/** A finer one, for phases that their byte budget ended before there were enough slices. */
+export const FINE_MS = 50;
+const FINE_LEAST = 4;
+/** More than this, from one half to the next, is a rate that still grows. */
+const GROWTH = 1.25;
+const ROUND_TRIPS = 6;
 /** So many slices in a row have to agree for the rate to be steady, within this share of their mean. */
 export const STEADY_SLICES = 4;
 const STEADY_SPREAD = 0.03;
@@ -54,14 +60,14 @@ export class Curve {
 }
 
 /** Rates of the whole slices between two moments over all curves together, Mbit/s. */
-export function slicesOf(curves: readonly Curve[], from: number, to: number): number[] {
+export function slicesOf(curves: readonly Curve[], from: number, to: number, width = SLICE_MS): number[] {
   const totalAt = (at: number) => curves.reduce((sum, curve) => sum + curve.valueAt(at), 0);
   const slices: number[] = [];
   let before = totalAt(from);
   // A timer may be some microseconds early.
-  for (let end = from + SLICE_MS; end <= to + 1; end += SLICE_MS) {
+  for (let end = from + width; end <= to + 1; end += width) {
     const now = totalAt(end);
-    slices.push(((now - before) * 8) / SLICE_MS / 1000);
+    slices.push(((now - before) * 8) / width / 1000);
     before = now;
   }
   return slices;
@@ -93,7 +99,7 @@ function agreeing(slices: readonly number[], from: number): readonly number[] {
  * before, the connections were still finding its rate. Where the byte budget ended the phase before the warm-up was over,
  * the last ones if three or more agree; else none, since a ramp is no rate.
  */
-export function countedSlices(slices: readonly number[], warm: number, ended: "steady" | "budget" | "other"): readonly number[] {
+export function countedSlices(slices: readonly number[], warm: number, ended: string): readonly number[] {
   if (ended === "steady") return agreeing(slices, warm);
   const after = slices.slice(warm);
   if (after.length >= (ended === "budget" ? STEADY_SLICES : SHORT_SLICES)) return after;
@@ -109,6 +115,18 @@ export function rateOf(slices: readonly number[]): number | undefined {
   const seconds = slices.slice(width - 1).flatMap((_, index) => mean(slices.slice(index, index + width)) ?? []);
   const rate = percentile(seconds, 50);
   return rate === undefined || rate <= 0 ? undefined : rate;
+}
+
+/**
+ * Of the fine slices of a phase too short for others the second half, where the rate has stopped growing; else none. It has
+ * to last for several round trips: within one, slow start does not show that it grows.
+ */
+export function settledHalf(fine: readonly number[], rtt_ms: number): readonly number[] {
+  const half = fine.slice(Math.floor(fine.length / 2));
+  if (fine.length < FINE_LEAST || half.length * FINE_MS < ROUND_TRIPS * rtt_ms) return [];
+  const middle = Math.ceil(half.length / 2);
+  const [before, after] = [mean(half.slice(0, middle)) ?? 0, mean(half.slice(middle)) ?? 0];
+  return before > 0 && after <= GROWTH * before ? half : [];
 }
 
 /** From the start to the end of the first slice that reaches 90 % of the rate, ms. */

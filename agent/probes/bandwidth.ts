@@ -178,6 +178,7 @@ async function measurePhases(measuring: Measuring & { readonly idle: Idle }, ker
       share: bytes.share(plan.slice(index).map((each) => each.streams)),
       kernel,
       incoming: target.streams || lan === undefined ? undefined : new TrafficWatch(lan),
+      idle_ms: measuring.idle.rtt_ms ?? 0,
       rtt_ms,
       latency: index === plan.findIndex((each) => each.direction === direction),
       signal: part.signal,
@@ -223,7 +224,10 @@ function verdict(reading: BandwidthReading): { status: Status; error: ResultErro
 
 function report(reading: BandwidthReading, left: number | undefined): Outcome {
   const sheet = bandwidthMetrics(reading, left);
-  const flags = reading.phases.some(({ loaded, streams }) => loaded > 0 && loaded < streams) ? ["fewer_connections"] : [];
+  const flags = [
+    ...(reading.phases.some(({ loaded, streams }) => loaded > 0 && loaded < streams) ? ["fewer_connections"] : []),
+    ...(reading.phases.some(({ short }) => short) ? ["short_phase"] : []),
+  ];
   const address = reading.peer.address;
   return {
     address,

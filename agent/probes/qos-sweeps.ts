@@ -109,21 +109,25 @@ export class MarkSweeps {
       this.#answers.push({ ttl, addr, protocol });
       this.#longest_ms = Math.max(this.#longest_ms, rtt ?? 0);
     }
-    await this.#settle(protocol);
+    await this.#settle();
+  }
+
+  /** The longest round trip known, ms. */
+  get #roundTrip(): number | undefined {
+    return this.#longest_ms === 0 ? this.#order.roundTrip?.() : this.#longest_ms;
   }
 
   /** Seconds to wait for an answer, by what the path has shown to need. */
   #patience(): number {
-    const known = this.#longest_ms === 0 ? this.#order.roundTrip?.() : this.#longest_ms;
-    return known === undefined
-      ? this.#order.timeout
-      : Math.min(this.#order.timeout, (PATIENCE.factor * known + PATIENCE.more_ms) / 1000);
+    const { timeout } = this.#order;
+    const known = this.#roundTrip;
+    return known === undefined ? timeout : Math.min(timeout, (PATIENCE.factor * known + PATIENCE.more_ms) / 1000);
   }
 
   /** Until every answer that traceroute has was captured as a quote too. */
-  async #settle(protocol: "udp" | "tcp"): Promise<void> {
+  async #settle(): Promise<void> {
     const { address } = this.#order;
-    const quoting = this.#answers.filter((each) => protocol === "udp" || !sameAddress(each.addr, address));
+    const quoting = this.#answers.filter(({ protocol, addr }) => protocol === "udp" || !sameAddress(addr, address));
     await this.#capture.until((packets) => packets.filter((packet) => "quote" in packet).length >= quoting.length, SETTLE_MS);
   }
 
@@ -150,8 +154,11 @@ export class MarkSweeps {
   async first(): Promise<void> {
     const last = this.#order.max_hops;
     await this.#sweep("udp", { first: 1, last, silences: FIRST_SILENCES });
-    if (this.#tried < last && this.#open()) await this.#sweep("udp", { first: this.#tried + 1, last });
-    if (this.#open()) await this.#sweep("tcp", { first: this.hops().length + 1, last, silences: TCP_SILENT_MAX });
+    // Where nobody at all has answered, each further silence costs the whole time-out.
+    const silences = this.#roundTrip === undefined ? SILENT_HOPS_MAX - FIRST_SILENCES : SILENT_HOPS_MAX;
+    if (this.#tried < last && this.#open()) await this.#sweep("udp", { first: this.#tried + 1, last, silences });
+    if (this.#roundTrip !== undefined && this.#open())
+      await this.#sweep("tcp", { first: this.hops().length + 1, last, silences: TCP_SILENT_MAX });
   }
 
   /** Asks hops again that quoted nothing: their answer or the probe may be lost. */

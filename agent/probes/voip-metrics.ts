@@ -111,9 +111,7 @@ export function voipDetail({ codec, run, call, split }: VoipReading, fixed_ms: n
       : {
           half_round_trip_ms: round3(call.half_round_trip_ms),
           judged_by: call.timing === "one_way" ? "the times of each direction" : "whole round trips, for both directions",
-          ...(call.timing === "one_way"
-            ? { worse: call.worse, up: hearingDetail(call.up), down: hearingDetail(call.down) }
-            : {}),
+          ...(call.timing === "one_way" ? { worse: call.worse, up: hearingDetail(call.up), down: hearingDetail(call.down) } : {}),
         }),
     ...(run === undefined
       ? {}

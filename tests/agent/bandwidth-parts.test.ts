@@ -7,7 +7,7 @@ import { CountReader } from "../../agent/bandwidth/counts.ts";
 import { Ledger } from "../../agent/bandwidth/ledger.ts";
 import { BadResponse, ResponseReader } from "../../agent/bandwidth/response-reader.ts";
 import { gradeOf, responsiveness } from "../../agent/bandwidth/responsiveness.ts";
-import { Curve, countedSlices, isSteady, rampOf, rateOf, SLICE_MS, slicesOf } from "../../agent/bandwidth/slices.ts";
+import { Curve, countedSlices, isSteady, rampOf, rateOf, SLICE_MS, settledHalf, slicesOf } from "../../agent/bandwidth/slices.ts";
 import { speedTarget } from "../../agent/bandwidth/target.ts";
 import { progressLine } from "../../agent/live-display.ts";
 import { scratch } from "./helpers/cli.ts";
@@ -57,6 +57,15 @@ describe("slices", () => {
     expect(countedSlices([10, 48, 47], 8, "budget")).toEqual([]);
     expect(countedSlices([1, 2, 4, 8, 9, 9], 2, "other")).toEqual([4, 8, 9, 9]);
     expect(countedSlices([1, 2], 2, "other")).toEqual([]);
+  });
+
+  test("a phase of less than a second is told by its second half, unless it still grows there", () => {
+    expect(settledHalf([1, 20, 48, 47, 49, 48], 20)).toEqual([47, 49, 48]);
+    expect(settledHalf([1, 2, 4, 8, 16, 32], 20)).toEqual([]);
+    // Within one long round trip slow start looks level.
+    expect(settledHalf([1, 20, 48, 47, 49, 48], 200)).toEqual([]);
+    expect(settledHalf([48, 48, 48], 1)).toEqual([]);
+    expect(settledHalf([1, 1, 0, 0], 1)).toEqual([]);
   });
 
   test("a line that became steady is told by the slices since", () => {

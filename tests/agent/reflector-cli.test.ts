@@ -2,9 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { newSecret, parseSecret, secretText, sessionOf } from "../../agent/stamp/key.ts";
-import { CLI, cli, isRunning } from "./helpers/cli.ts";
+import { CLI, type CliResult, cli, isRunning, run, scratch } from "./helpers/cli.ts";
 import { question, read, Sender, startReflector } from "./helpers/reflector.ts";
 import { ask, prove } from "./helpers/throughput.ts";
 
@@ -162,6 +163,38 @@ test("a key nobody printed is refused before anything is sent, and not shown", a
   // A type that needs no reflector has no such option.
   expect((await cli(["probe", "ping", "127.0.0.1", "--key", "x"])).code).toBe(2);
 });
+
+/** In a network namespace: there, an IPv6 socket gets no IPv4. */
+const SPLIT = `ip link set lo up && echo 1 >/proc/sys/net/ipv6/bindv6only`;
+const ANSWERS = `${SPLIT}; "$1" "$2" reflector --open --json >"$3" & for i in $(seq 100); do grep -q ready "$3" && break; sleep 0.1; done
+for to in 127.0.0.1 [::1]; do "$1" "$2" probe udp $to:8862 --count 5 --interval 0.01 --timeout 1 --json; done; kill $!; wait $!`;
+const canSplit = process.platform === "linux" && (await run("unshare", ["-n", "sh", "-c", SPLIT])).code === 0;
+
+test.skipIf(!canSplit)(
+  "IPv4 is answered where sockets are IPv6 only, too (needs root: a network namespace)",
+  async () => {
+    const { code, stdout } = await run("unshare", [
+      "-n",
+      "sh",
+      "-c",
+      ANSWERS,
+      "sh",
+      process.execPath,
+      CLI,
+      join(scratch(), "out"),
+    ]);
+    const results = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as CliResult);
+    expect(results.map(({ address, metrics }) => [address, metrics.udp_received])).toEqual([
+      ["127.0.0.1", 5],
+      ["::1", 5],
+    ]);
+    expect(code).toBe(0);
+  },
+  30_000,
+);
 
 test("a taken port ends it with status 1 and says what to do", async () => {
   const { port } = await startReflector();

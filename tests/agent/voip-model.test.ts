@@ -285,7 +285,15 @@ describe("the streams of a run", () => {
     const packets = times(300, (seq): StampPacket => {
       const t1 = 1.7e12 + seq * 20;
       const [up, down] = [10 + random() * 90, 10 + random() * 50];
-      const answer = { seq, t1, t2: t1 + up + 500, t3: t1 + up + 501, t4: t1 + up + 1 + down, reflector_seq: seq, rtt_ms: up + down };
+      const answer = {
+        seq,
+        t1,
+        t2: t1 + up + 500,
+        t3: t1 + up + 501,
+        t4: t1 + up + 1 + down,
+        reflector_seq: seq,
+        rtt_ms: up + down,
+      };
       return { seq, sent_ms: seq * 20, late_ms: 0, fate: "answered", answer };
     });
     const { up, down } = streamsOf({ packets, loss: LOSS });

@@ -356,9 +356,9 @@ describe("damaged responses", () => {
 
   test("thousands of small messages in one chunk cost little, and a megabyte is all that is read", () => {
     const reader = new ResponseReader();
-    const small = Buffer.from("SIP/2.0 100 A\r\n\r\n".repeat(3800));
+    const small = Buffer.from("SIP/2.0 100 A\r\nl:0\r\n\r\n".repeat(2900));
     const { user, system } = process.cpuUsage();
-    for (let i = 0; i < 15; i++) expect(reader.push(small)).toHaveLength(3800);
+    for (let i = 0; i < 15; i++) expect(reader.push(small)).toHaveLength(2900);
     const spent = process.cpuUsage({ user, system });
     expect(spent.user + spent.system).toBeLessThan(1_000_000);
     expect(Array.from({ length: 3 }, () => reader.push(small)).at(-1)).toMatchObject({ why: expect.stringMatching(/too many/) });

@@ -35,7 +35,8 @@ export function classText({ metrics }: Pick<Result, "metrics">): { tone: Tone; t
     return { tone: "warn", text: `${mark} ${became} at hop ${hop}: something before it rewrote the class.` };
   }
   if (preserved === true) {
-    const where = known(seen) ? ` at all ${seen} hops that could be seen` : "";
+    const hops = seen === 1 ? "the one hop" : `all ${seen} hops`;
+    const where = known(seen) ? ` at ${hops} that could be seen` : "";
     return { tone: "ok", text: `${mark} is kept${where}.` };
   }
   return null;
