@@ -106,7 +106,7 @@ export function compareClasses(classes: readonly ClassReading[]): ClassCompariso
     const times = timesOf(reading);
     return times.length >= ENOUGH.replies ? [median(times) ?? 0] : [];
   });
-  const silent = sent.every(({ reading }) => receivedOf(reading) === 0);
+  const silent = sent.length > 0 && sent.every(({ reading }) => receivedOf(reading) === 0);
   const spread: Finding<number> =
     medians.length > 1
       ? { value: round3(Math.max(...medians) - Math.min(...medians)) }
@@ -120,7 +120,10 @@ export function compareClasses(classes: readonly ClassReading[]): ClassCompariso
   return {
     spread,
     loss,
-    worst: worst === undefined ? { reason: enough ? "not_applicable" : "too_few_samples" } : { value: dscpName(worst.dscp) },
+    worst:
+      worst === undefined
+        ? { reason: silent ? "timeout" : enough ? "not_applicable" : "too_few_samples" }
+        : { value: dscpName(worst.dscp) },
     by: loser !== undefined ? "loss" : laggard !== undefined ? "rtt" : null,
   };
 }

@@ -15,6 +15,8 @@ export interface Sighting {
   readonly ecn: number;
   /** Whether it ended there because its time to live did; else whoever answered would not hand it on, or was its target. */
   readonly expired: boolean;
+  /** Time to live that was left when it arrived. */
+  readonly left: number;
 }
 
 export interface Sightings {
@@ -73,7 +75,15 @@ export function sightingsOf(packets: readonly Captured[]): Sightings {
     longest_us = Math.max(longest_us, took);
     latest.answered = true;
     const { protocol, tos } = quoted;
-    seen.push({ ttl, addr: canonicalAddress(from), protocol, dscp: tos >> 2, ecn: tos & 3, expired: kind === "time_exceeded" });
+    seen.push({
+      ttl,
+      addr: canonicalAddress(from),
+      protocol,
+      dscp: tos >> 2,
+      ecn: tos & 3,
+      expired: kind === "time_exceeded",
+      left: quoted.ttl,
+    });
   }
   return { seen, doubtful };
 }
@@ -102,6 +112,18 @@ function usual<Value>(values: readonly Value[]): Value | undefined {
   )?.[0];
 }
 
+/**
+ * A packet that was refused or arrived, with time to live left, has come less far than it might: as many hops less as it had left
+ * beyond the last. That matters where answers to nearer probes are lost. Not believed against a router that is further away.
+ */
+function placed(sighting: Sighting, all: readonly Sighting[]): Sighting {
+  const { expired, left, ttl, addr } = sighting;
+  const nearer = ttl - left + 1;
+  if (expired || left <= 1 || nearer < 1) return sighting;
+  const passed = all.some((other) => other.expired && other.ttl >= nearer && other.addr !== addr);
+  return passed ? sighting : { ...sighting, ttl: nearer };
+}
+
 /** A router that hands nothing on answers probes to every hop behind it too, which are no hops of its. */
 const isSecond = ({ expired, addr, ttl }: Sighting, all: readonly Sighting[]): boolean =>
   !expired && all.some((other) => other.addr === addr && other.ttl < ttl);
@@ -115,7 +137,8 @@ export function markHops(
   answers: readonly { readonly ttl: number; readonly addr: string }[],
   target: string,
 ): MarkHop[] {
-  const seen = all.filter((each) => !isSecond(each, all));
+  const placedAll = all.map((each) => placed(each, all));
+  const seen = placedAll.filter((each) => !isSecond(each, placedAll));
   const heard = [...seen, ...answers];
   const distance = Math.min(...heard.filter(({ addr }) => sameAddress(addr, target)).map(({ ttl }) => ttl));
   const last = Number.isFinite(distance) ? distance : Math.max(0, ...heard.map(({ ttl }) => ttl));

@@ -74,6 +74,9 @@ interface Detail {
   readonly worst_by?: "loss" | "rtt" | null;
 }
 
+/** Reasons why something was not even tried. */
+const UNASKED: readonly string[] = ["no_permission", "tool_missing", "unsupported"];
+
 type Words = readonly [text: string, tone: Cell["tone"]];
 
 /** What became of the DSCP. */
@@ -88,6 +91,7 @@ export function dscpWords({ metrics, detail }: Pick<Measurement, "metrics" | "de
       : `up to hop ${marks_until_hop}, the last that tells`;
     return [`${dscpText(sent)} is preserved ${where}`, target_quoted ? "good" : "plain"];
   }
+  if (metrics.qos_hops_checked === 0 || marks_until_hop === 0) return [`no hop told what became of ${dscpText(sent)}`, "warn"];
   return [`nobody beyond the first hop told what became of ${dscpText(sent)}`, "warn"];
 }
 
@@ -95,8 +99,7 @@ function ecnWords({ metrics, reasons, detail }: Measurement): Words {
   const { ecn_port, ecn_change = null } = detail as Detail;
   const cleared = ecn_change === null ? "" : `; its bits are cleared before or at hop ${ecn_change.at_hop}`;
   const tone: Tone = ecn_change === null ? "good" : "bad";
-  const unasked =
-    metrics.ecn_blocked === null && ["no_permission", "tool_missing", "unsupported"].includes(reasons.ecn_blocked ?? "");
+  const unasked = metrics.ecn_blocked === null && UNASKED.includes(reasons.ecn_blocked ?? "");
   if (unasked) return [`not asked for${cleared}`, "warn"];
   if (reasons.ecn_capable === "refused") return [`port ${ecn_port} is closed, which tells nothing of ECN${cleared}`, "warn"];
   if (metrics.ecn_blocked === true) return [`handshakes that ask for ECN are blocked on port ${ecn_port}${cleared}`, "bad"];
@@ -113,12 +116,16 @@ function classWords({ metrics, reasons, detail }: Measurement): Words {
   if (typeof worst === "string") {
     return [`${worst} ${worst_by === "loss" ? "loses more" : "takes longer"} than the others, beyond chance${apart}`, "bad"];
   }
-  if (reasons.qos_worst_class === "not_applicable") return [`none fares worse than the others beyond chance${apart}`, "good"];
+  const missing = reasons.qos_worst_class ?? "";
+  if (UNASKED.includes(missing)) return ["not compared", "warn"];
+  if (missing === "not_applicable") return [`none fares worse than the others beyond chance${apart}`, "good"];
+  if (reasons.qos_worst_class === "timeout") return ["none was answered", "bad"];
   return [`too few answers to compare them${apart}`, "warn"];
 }
 
-/** The finished run in three lines. */
+/** The finished run in three lines; none where nothing was measured, since the head has said why. */
 export function qosView(result: Measurement): readonly Row[] {
+  if (result.detail.ecn_port === undefined) return [];
   const say = (what: string, [text, tone]: Words): Row => [cell(what, 8, "dim"), cell(text, 0, tone)];
   return [say("dscp", dscpWords(result)), say("ecn", ecnWords(result)), say("classes", classWords(result))];
 }

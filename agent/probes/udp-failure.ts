@@ -12,6 +12,9 @@ export interface StreamConditions {
   readonly stopped: boolean;
 }
 
+/** UDP payload that every IPv6 path carries whole (RFC 8200 section 5), bytes. */
+const SURE_BYTES = 1232;
+
 const failure = (
   code: Failure["error"]["code"],
   source: Failure["error"]["source"],
@@ -37,8 +40,25 @@ export function streamFailure(run: StampRun, conditions: StreamConditions): Fail
     const message = `the run's time was over after ${run.packets.length} packets`;
     return failure("deadline", "agent", "timeout", message);
   }
+  if (run.packets.length > 0 && run.unsent === run.packets.length) return unsent(run, where);
   if (answered === 0) return silence(run, where, keyed);
-  return isVoid(run.packets) ? overloaded(run) : endedEarly(run, where, answered);
+  if (isVoid(run.packets)) return overloaded(run);
+  return endedEarly(run, where, answered) ?? partlyUnsent(run, where) ?? allLate(run, where, answered);
+}
+
+/** Packets that this host's kernel did not send are part of no figure, which has to be said. */
+function partlyUnsent(run: StampRun, where: string): Failure | undefined {
+  if (run.unsent === 0) return undefined;
+  const { error, reason } = unsent(run, where);
+  const message = `${run.unsent} of ${run.packets.length} packets never left and are part of no figure: ${error.message}`;
+  return { error: { ...error, message }, reason };
+}
+
+/** Answers that all came after the time-out are no measurement. */
+function allLate({ packets }: StampRun, where: string, answered: number): Failure | undefined {
+  if (packets.some(({ fate }) => fate === "answered")) return undefined;
+  const message = `${where} answered ${answered} packets, every one after the time-out; allow more with --timeout`;
+  return failure("no_reply", "network", "timeout", message);
 }
 
 /** What this host's own kernel said when it sent nothing. */
@@ -61,7 +81,7 @@ function unsent({ errors }: StampRun, where: string): Failure {
 }
 
 /** Nothing came that counts: silence, errors of routers, or something that is no STAMP reflector. */
-function silence({ rejected, errors }: StampRun, where: string, keyed: boolean): Failure {
+function silence({ rejected, errors, packet_bytes }: StampRun, where: string, keyed: boolean): Failure {
   if (rejected.unauthenticated > 0) {
     const message = `${where} answers, but not with this key; give the key that its reflector printed`;
     return failure("bad_response", "target", "unsupported", message);
@@ -77,9 +97,11 @@ function silence({ rejected, errors }: StampRun, where: string, keyed: boolean):
     return failure("unreachable", "network", "no_route", message);
   }
   const key = keyed
-    ? "its key is another one (a reflector answers only holders of its key)"
+    ? "its key is another one or it has none (a reflector answers only holders of its key)"
     : "it answers only holders of its key";
-  const message = `no packet was answered by ${where}: no reflector runs there, ${key}, or UDP is lost or filtered on the way`;
+  const size =
+    packet_bytes > SURE_BYTES ? `, or packets of ${packet_bytes} bytes are too large for the path (probe mtu tells)` : "";
+  const message = `no packet was answered by ${where}: no reflector runs there, ${key}, or UDP is lost or filtered on the way${size}`;
   return failure("no_reply", "network", "timeout", message);
 }
 

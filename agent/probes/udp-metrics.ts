@@ -33,6 +33,10 @@ const rounded = (value: number | undefined): number | undefined => (value === un
 /** Packets whose fate is known: a run that was cut short leaves some without one. */
 export const decided = (packets: readonly StampPacket[]): StampPacket[] => packets.filter(({ fate }) => fate !== "undecided");
 
+/** Why there are no times: answers came without usable ones, or none came in time. */
+const timeless = (packets: readonly StampPacket[], silence: Reason): Reason =>
+  packets.some(({ fate }) => fate === "answered") ? "unsupported" : silence;
+
 /** How late packets left, 95th percentile, ms; undefined for too few. */
 export function lateness(packets: readonly StampPacket[]): number | undefined {
   const late = packets.map(({ late_ms }) => late_ms);
@@ -138,13 +142,14 @@ function setRepeats(sheet: MetricSheet, { run, silence }: UdpReading, packets: r
 
 function setRoundTrips(sheet: MetricSheet, packets: readonly StampPacket[], silence: Reason): void {
   const times = stamp.roundTrips(packets).filter((rtt) => rtt !== null);
-  const few: Reason = times.length === 0 ? silence : "too_few_samples";
+  const none = timeless(packets, silence);
+  const few: Reason = times.length === 0 ? none : "too_few_samples";
   const at = (percent: number, least: number) =>
     times.length < least ? undefined : rounded(statistics.percentile(times, percent));
-  sheet.set("udp_rtt_min", times.length > 0 ? round3(Math.min(...times)) : undefined, silence);
-  sheet.set("udp_rtt_median", rounded(statistics.median(times)), silence);
-  sheet.set("udp_rtt_mean", rounded(statistics.mean(times)), silence);
-  sheet.set("udp_rtt_max", times.length > 0 ? round3(Math.max(...times)) : undefined, silence);
+  sheet.set("udp_rtt_min", times.length > 0 ? round3(Math.min(...times)) : undefined, none);
+  sheet.set("udp_rtt_median", rounded(statistics.median(times)), none);
+  sheet.set("udp_rtt_mean", rounded(statistics.mean(times)), none);
+  sheet.set("udp_rtt_max", times.length > 0 ? round3(Math.max(...times)) : undefined, none);
   sheet.set("udp_rtt_p95", at(95, P95_MIN), few);
   sheet.set("udp_rtt_p99", at(99, P99_MIN), few);
   sheet.set("udp_rtt_stddev", times.length < 2 ? undefined : rounded(statistics.standardDeviation(times)), few);
@@ -158,7 +163,7 @@ const VARIATION: Record<stamp.Way, readonly [jitter: MetricName, ipdv: MetricNam
 function setVariation(sheet: MetricSheet, packets: readonly StampPacket[], silence: Reason): void {
   const some = stamp.roundTrips(packets).some((rtt) => rtt !== null);
   const steady = stamp.isSteady(packets);
-  const reason: Reason = !some ? silence : steady ? "too_few_samples" : "unsupported";
+  const reason: Reason = !some ? timeless(packets, silence) : steady ? "too_few_samples" : "unsupported";
   for (const way of ["up", "down"] as const) {
     const [jitter, ipdv, pdv] = VARIATION[way];
     const found = steady ? stamp.variation(packets, way) : undefined;
@@ -176,7 +181,7 @@ function setClocks(sheet: MetricSheet, { run, clock, silence }: UdpReading, pack
   // Truncated PTP timestamps (RFC 8186) may count another time scale than UTC.
   const comparable = steady && reflector?.ptp !== true;
   const offset = comparable ? stamp.clockOffset(packets, Math.abs(run.stepped_ms) + run.aligned_ms) : undefined;
-  const reason: Reason = reflector === null ? silence : "unsupported";
+  const reason = timeless(packets, silence);
   const synced = reflector === null ? undefined : reflector.synchronised && clock !== null;
   sheet.set("clock_offset_est_ms", rounded(offset?.estimate), reason);
   sheet.set("clock_offset_err_ms", rounded(offset?.error), reason);

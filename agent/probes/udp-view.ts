@@ -44,8 +44,14 @@ function unknownWay(metrics: Metrics, { numbering }: Measurement["detail"]): str
   return isNumber(unknown) && unknown > 0 ? `of ${unknown} it is not known which way` : "";
 }
 
-function delayRows(metrics: Metrics): Row[] {
-  if (!isNumber(metrics.udp_rtt_median)) return [];
+function delayRows({ metrics, reasons }: Pick<Measurement, "metrics" | "reasons">): Row[] {
+  if (!isNumber(metrics.udp_rtt_median)) {
+    const timeless = reasons.udp_rtt_median === "unsupported";
+    return timeless
+      ? [line("delay, median", [plain("–"), plain("–"), plain("–")], "the reflector's timestamps cannot be true")]
+      : [];
+  }
+  const uneven = reasons.udp_jitter_rfc3550_up === "unsupported";
   const spread = [
     `min ${milliseconds(metrics.udp_rtt_min)}`,
     ...(isNumber(metrics.udp_rtt_p95) ? [`p95 ${milliseconds(metrics.udp_rtt_p95)}`] : []),
@@ -53,7 +59,11 @@ function delayRows(metrics: Metrics): Row[] {
   ].join("  ·  ");
   return [
     line("delay, median", [time(metrics.udp_owd_up_ms), time(metrics.udp_owd_down_ms), time(metrics.udp_rtt_median)], spread),
-    line("jitter", [time(metrics.udp_jitter_rfc3550_up), time(metrics.udp_jitter_rfc3550_down), none], "RFC 3550"),
+    line(
+      "jitter",
+      [time(metrics.udp_jitter_rfc3550_up), time(metrics.udp_jitter_rfc3550_down), none],
+      uneven ? "the reflector's clock was set or does not run" : "RFC 3550",
+    ),
     line("± neighbours", [time(metrics.udp_ipdv_mean_up), time(metrics.udp_ipdv_mean_down), none], "mean of |D|, RFC 3393"),
     line("p95 over minimum", [time(metrics.udp_pdv_p95_up), time(metrics.udp_pdv_p95_down), none], "RFC 5481"),
   ];
@@ -119,7 +129,7 @@ const digits = (counts: readonly number[]): string =>
 
 /** The stream from left to right. */
 function pictureRows({ profile }: Measurement["detail"]): Row[] {
-  if (!isProfile(profile) || profile.up.length < 2) return [];
+  if (!isProfile(profile) || profile.up.length < 2 || !profile.up.some(isNumber)) return [];
   const picture = (label: string, columns: (number | null)[]): Row => {
     const most = Math.max(0, ...columns.filter(isNumber));
     return [cell(label, LABEL, "dim"), cell(`${bars(columns)}  up to ${milliseconds(most)} over the minimum`)];
@@ -130,7 +140,7 @@ function pictureRows({ profile }: Measurement["detail"]): Row[] {
 }
 
 /** Rows of the result; none where nothing was measured, since the head has said why. */
-export function udpView({ metrics, detail }: Measurement): readonly Row[] {
+export function udpView({ metrics, reasons, detail }: Measurement): readonly Row[] {
   if (!isNumber(metrics.udp_sent)) return [];
   const answered = `${metrics.udp_received} of ${metrics.udp_sent} answered`;
   const header: Row = [
@@ -144,7 +154,7 @@ export function udpView({ metrics, detail }: Measurement): readonly Row[] {
   return [
     header,
     ...lossRows(metrics, detail),
-    ...delayRows(metrics),
+    ...delayRows({ metrics, reasons }),
     ...oddRows(metrics),
     ...clockRow(metrics),
     ...pictureRows(detail),

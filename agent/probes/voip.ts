@@ -33,13 +33,20 @@ async function run(destination: string, params: VoipParams, context: RunContext)
   const { endpoint } = found;
   const stamped = await stream(endpoint, params, codec, context);
   const conditions = { endpoint, keyed: context.session !== undefined, stopped: budget.stopped };
-  const trouble = streamFailure(stamped, conditions);
+  const spoiled = streamFailure(stamped, conditions);
   const { up, split } = streamsOf(stamped);
   const enough = up.length * codec.packet_ms >= LEAST_MS && !isVoid(stamped.packets);
   const call = enough ? judge(stamped, codec, bufferOf(params.buffer_ms, codec)) : undefined;
-  const reason = trouble?.reason ?? (enough ? "timeout" : "too_few_samples");
+  const trouble = spoiled ?? (enough && call === undefined ? timeless(endpoint) : undefined);
+  const reason = trouble?.reason ?? "too_few_samples";
   const reading = { codec, run: stamped, call, split, reason, sip: sip?.outcome };
   return report(reading, params, { endpoint, failure: trouble, sip });
+}
+
+/** Answers without a usable time among them give no call. */
+function timeless(endpoint: Endpoint): Failure {
+  const message = `${showEndpoint(endpoint)} answers with timestamps that cannot be true, so nothing can be judged; look at what listens there`;
+  return { error: { code: "bad_response", source: "target", message }, reason: "unsupported" };
 }
 
 /**

@@ -30,7 +30,8 @@ export interface StampOrder {
 
 /**
  * `answered` in time; `late` after the time-out; `lost_up` before the reflector, `lost_down` after it, `lost` where that is not
- * known of this very packet; `undecided` when the run ended before its time-out.
+ * known of this very packet; `undecided` when the run ended before its time-out, or this host's kernel never sent it: what no
+ * network saw, no network lost.
  */
 export type Fate = "answered" | "late" | "lost_up" | "lost_down" | "lost" | "undecided";
 
@@ -73,6 +74,8 @@ export interface StampRun {
   /** How exactly T1 and T4 are this host's time, ms. */
   readonly aligned_ms: number;
   readonly packet_bytes: number;
+  /** Packets of the stream that this host's kernel did not send. */
+  readonly unsent: number;
   /**
    * `complete`; `cut` by the signal; `refused`: ICMP says that nothing listens there, and nothing ever answered; `unsendable`:
    * this host's kernel sent nothing.
@@ -92,6 +95,9 @@ const asked = (exchanges: readonly Exchange[], role: Role): Asked => {
   return { sent: own.length, answered: own.filter(({ reply }) => reply !== undefined).length };
 };
 
+/** Whether this host's kernel kept a packet; a refusal in its place tells of one before it. */
+const isUnsent = ({ unsent }: Exchange): boolean => unsent !== undefined && unsent !== "ECONNREFUSED";
+
 /** The worst of what the reflector said about its clock. */
 function worstEstimate(exchanges: readonly Exchange[]): ErrorEstimate | null {
   const told = exchanges.flatMap(({ reply }) => (reply === undefined ? [] : [reply.estimate]));
@@ -108,8 +114,8 @@ function report(session: Session, order: StampOrder): StampRun {
   const { ledger, end } = session;
   const { exchanges } = ledger;
   const cutAt = end === "cut" ? session.now() : Number.POSITIVE_INFINITY;
-  const isUndecided = ({ t1, reply, unsent }: Exchange) =>
-    reply === undefined && unsent === undefined && cutAt - t1 < order.timeout_ms;
+  const isUndecided = (exchange: Exchange) =>
+    exchange.reply === undefined && (isUnsent(exchange) || cutAt - exchange.t1 < order.timeout_ms);
   const loss = attributeLoss({
     exchanges,
     spare: ledger.spare,
@@ -131,6 +137,7 @@ function report(session: Session, order: StampOrder): StampRun {
     stepped_ms: session.stepped_ms,
     aligned_ms: session.aligned_ms,
     packet_bytes: ledger.bytes,
+    unsent: [...session.sent.keys()].filter(isUnsent).length,
     end,
     errors: session.errors,
   };

@@ -1,5 +1,6 @@
 // What counts as proof: of a class that fares worse, of ECN that is blocked, of a mark that changed.
 import { describe, expect, test } from "vitest";
+import type { Measurement } from "#contract/result";
 import type { PingReading } from "../../agent/probes/ping-metrics.ts";
 import type { Captured } from "../../agent/probes/qos-capture.ts";
 import { compareClasses } from "../../agent/probes/qos-classes.ts";
@@ -14,6 +15,7 @@ import {
   type Sighting,
   sightingsOf,
 } from "../../agent/probes/qos-marks.ts";
+import { qosView } from "../../agent/probes/qos-rows.ts";
 import { fisherGreater, rankScore } from "../../agent/probes/qos-significance.ts";
 import { ranges } from "../../agent/probes/qos-sweeps.ts";
 import { generator } from "./helpers/mutations.ts";
@@ -108,7 +110,7 @@ describe("classes", () => {
     expect(compareClasses(dead)).toMatchObject({
       spread: { reason: "timeout" },
       loss: { value: 100 },
-      worst: { reason: "not_applicable" },
+      worst: { reason: "timeout" },
     });
   });
 
@@ -221,6 +223,7 @@ const sighting = (ttl: number, addr: string, more: Partial<Sighting> = {}): Sigh
   dscp: 46,
   ecn: 2,
   expired: true,
+  left: 1,
   ...more,
 });
 
@@ -233,6 +236,13 @@ describe("hops", () => {
     const target = (ttl: number) => sighting(ttl, TARGET, { expired: false });
     expect(addresses([sighting(1, "a"), target(4), target(3)])).toEqual(["a", null, TARGET]);
     expect(addresses([sighting(1, "a")], [{ ttl: 3, addr: TARGET }])).toEqual(["a", null, TARGET]);
+  });
+
+  test("end where the target was, by the time to live its packet had left, though every nearer answer was lost", () => {
+    const far = sighting(9, TARGET, { expired: false, left: 3 });
+    expect(addresses([sighting(5, "a"), far])).toEqual([null, null, null, null, "a", null, TARGET]);
+    expect(addresses([sighting(7, "a"), far])).toHaveLength(9);
+    expect(addresses([sighting(1, "a"), sighting(3, TARGET, { expired: false, left: 60 })])).toEqual(["a", null, TARGET]);
   });
 
   test("of a router that refuses further packets are one", () => {
@@ -295,5 +305,30 @@ describe("a quote belongs to", () => {
     expect(ttls(quote(1))).toEqual([]);
     expect(ttls(sent(0, 1), quote(1, { mark: 99 }))).toEqual([]);
     expect(ttls(sent(0, 1), quote(1, { port: 53 }))).toEqual([]);
+  });
+});
+
+describe("the summary", () => {
+  const result = (reason: "dns_fail" | "no_permission", detail: Measurement["detail"]): Measurement => ({
+    type: "qos",
+    destination: "host.example",
+    address: null,
+    started_at: 0,
+    duration_ms: 1,
+    status: "failed",
+    error: null,
+    metrics: { qos_dscp_sent: null, ecn_blocked: null, qos_worst_class: null },
+    reasons: { qos_dscp_sent: reason, ecn_blocked: reason, qos_worst_class: reason },
+    detail,
+    flags: [],
+  });
+
+  test("of a run that never began adds nothing to its error", () => {
+    expect(qosView(result("dns_fail", { resolve_ms: 1 }))).toEqual([]);
+  });
+
+  test("tells what was not tried from what was not answered", () => {
+    const text = qosView(result("no_permission", { ecn_port: 443 })).map((row) => row.map((each) => each.text).join(" "));
+    expect(text).toEqual(["dscp not followed", "ecn not asked for", "classes not compared"]);
   });
 });

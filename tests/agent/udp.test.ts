@@ -1,6 +1,6 @@
 // udp by the real command line and the runner, against reflectors of every kind on loopback.
 import { createHmac } from "node:crypto";
-import { createSocket } from "node:dgram";
+import { createSocket, Socket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -344,6 +344,55 @@ describe("what is no answer is counted and measures nothing", () => {
 });
 
 describe("failures are told apart", () => {
+  test("answers that all come after the time-out are no measurement, and say what to change", async () => {
+    const count = counting();
+    const timers: NodeJS.Timeout[] = [];
+    const { port } = await reflect((packet, tools) => {
+      timers.push(setTimeout(() => count(packet, tools), 250));
+    });
+    const result = await probe(port, { count: 5, timeout: 0.1, interval: 0.1 });
+    for (const timer of timers) clearTimeout(timer);
+    const error = { code: "no_reply", source: "network", message: expect.stringMatching(/after the time-out.*--timeout/) };
+    expect(result).toMatchObject({ status: "failed", error, metrics: { udp_received: 0, udp_loss_pct: 100 } });
+    expect(value(result, "udp_late")).toBeGreaterThan(0);
+    isNull(result, "timeout", "udp_rtt_median", "clock_offset_est_ms", "udp_owd_up_ms", ...VARIATION);
+    everyMetricExplained(result);
+  });
+
+  test("answers without a usable time: loss counts, times are unsupported, and no picture shows any", async () => {
+    const { port } = await reflect(counting(0, { received_ms: Date.now() - 60_000 }));
+    const result = await probe(port);
+    expect(result).toMatchObject({ status: "ok", metrics: { udp_received: FEW, udp_loss_pct: 0 }, detail: { untimed: FEW } });
+    isNull(result, "unsupported", "udp_rtt_median", "udp_rtt_p95", "clock_offset_est_ms", ...VARIATION);
+    const text = (udp.view?.(result) ?? []).map((row) => row.map((each) => each.text).join(" ")).join("\n");
+    expect(text).toMatch(/timestamps cannot be true/);
+    expect(text).not.toMatch(/over the minimum/);
+    everyMetricExplained(result);
+  });
+
+  test("what this host's kernel did not send is no loss, and is told", async () => {
+    const { port } = await reflect(counting());
+    const send = Socket.prototype.send;
+    let sends = 0;
+    // A connected socket gives no port; the reflector's own answers do.
+    const spy = vi.spyOn(Socket.prototype, "send").mockImplementation(function (this: Socket, ...order: unknown[]) {
+      const [, done] = order;
+      if (typeof done !== "function") return Reflect.apply(send, this, order);
+      sends += 1;
+      if (sends <= 10) return Reflect.apply(send, this, order);
+      setImmediate(done as (error: Error) => void, Object.assign(new Error("no route"), { code: "ENETUNREACH" }));
+    });
+    const result = await probe(port);
+    spy.mockRestore();
+    // One of the ten was the opening packet.
+    expect(result).toMatchObject({
+      status: "partial",
+      error: { code: "no_route", source: "agent", message: expect.stringMatching(/^10 of 19 packets never left/) },
+      metrics: { udp_sent: 9, udp_received: 9, udp_loss_pct: 0, udp_lost_up: 0, udp_lost_down: 0, udp_loss_burst_max: 0 },
+    });
+    everyMetricExplained(result);
+  });
+
   test("nothing listens: refused at once, and no figure of any kind", async () => {
     const port = await closedPort();
     const { code, stdout, took_ms } = await cli(["probe", "udp", `127.0.0.1:${port}`, "--json"]);

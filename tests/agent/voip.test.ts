@@ -261,6 +261,18 @@ describe("a reflector whose times mean nothing", BUSY, () => {
 });
 
 describe("when there is nothing to judge", () => {
+  test("answers without a usable time are no call, and not silence", async () => {
+    const odd = await port((packet, reply, count) => {
+      const fields = { sequence: count - 1, received_ms: clock() - 60_000, sent_ms: clock(), estimate: ESTIMATE, ttl: null };
+      reply(encodeReflection(packet, fields) ?? Buffer.alloc(0));
+    });
+    const result = await call(at(odd));
+    expect(result).toMatchObject({ status: "failed", error: { code: "bad_response", source: "target" } });
+    expect(result.metrics).toMatchObject({ voip_received: 50, voip_mos_est: null });
+    expect(result.reasons.voip_mos_est).toBe("unsupported");
+    expectWhole(result);
+  });
+
   /** The original gave 1.0, 0 ms of jitter and 100 % of loss where nothing was measured. */
   function expectNothing(result: Measurement, reason: string): void {
     expectWhole(result);
@@ -298,7 +310,7 @@ describe("when there is nothing to judge", () => {
     });
     const [silent, untimed, ...garbled] = await Promise.all([mute, mad, ...ports].map((udp) => call(at(udp))));
     if (silent === undefined || untimed === undefined) throw new Error("a run gave no result");
-    expectNothing(untimed, "timeout");
+    expectNothing(untimed, "unsupported");
     expect(silent).toMatchObject({ status: "failed", error: { code: "no_reply", source: "network" } });
     expect(silent.metrics).toMatchObject({ voip_sent: 50, voip_received: 0 });
     expectNothing(silent, "timeout");
