@@ -1,6 +1,7 @@
 // `probe <type> <destination>`: one measurement without a server. Its options are the test type's parameters.
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { peerDestination } from "#contract/destination";
 import type { Measurement } from "#contract/result";
 import { checkTest, isTestTypeName, TEST_TYPE_NAMES, type TestTypeName, testType } from "#contract/test-types/index";
 import { EXIT, UsageError } from "./exit.ts";
@@ -65,6 +66,11 @@ export function readParameters(type: TestTypeName, destination: string, given: R
   for (const option of parameterOptions(type)) {
     const raw = given[camel(option.name)];
     if (raw !== undefined) params[option.name] = readOption(option.kind, raw);
+  }
+  if (peerDestination(destination) !== undefined) {
+    throw new UsageError(
+      "destination names a client, which only an agent with a server knows; give a host name or an IP address",
+    );
   }
   const checked = checkTest(type, destination, params);
   if (checked.ok) return params;

@@ -42,15 +42,13 @@ export async function addressTowards(server: string): Promise<string | undefined
 }
 
 /**
- * Everywhere this host can be reached, the best first: what its owner says, then the address that reaches the server, then
- * the others. Loopback counts where the server is on this host too.
+ * Everywhere this host can be reached, the best first: the address that reaches the server, then the others. What its owner says
+ * stands alone in its family. Loopback counts where the server is on this host too.
  */
 export async function ownAddresses(server: string, advertised: readonly string[]): Promise<string[]> {
   const towards = await addressTowards(server);
-  const all = [
-    ...advertised,
-    ...(towards === undefined || /^(169\.254|fe[89ab])/i.test(towards) ? [] : [towards]),
-    ...interfaceAddresses(),
-  ];
+  const found = [...(towards === undefined || /^(169\.254|fe[89ab])/i.test(towards) ? [] : [towards]), ...interfaceAddresses()];
+  const said = new Set(advertised.map(isIPv6));
+  const all = [...advertised, ...found.filter((address) => !said.has(isIPv6(address)))];
   return [...new Set(all)].slice(0, LIMITS.reflectorAddresses);
 }

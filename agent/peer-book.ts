@@ -22,8 +22,6 @@ const DOUBT_MOST_MS = 30 * 60_000;
 const SECOND_OPINION_MS = 3000;
 /** A server that did not answer is left in peace for a moment, milliseconds. */
 const AWAY_MS = 900;
-/** After so many failures in a row, an address that once worked is no better than the others. */
-const GIVEN_UP_AFTER = 3;
 /** Failures that say nothing about whether the other client is where it was. */
 const OWN_FAULTS: readonly string[] = [
   "skipped",
@@ -48,14 +46,13 @@ interface Entry {
   until: number;
   /** By the monotonic clock. */
   askedAt: number;
-  /** Failures since the last success. */
-  failures: number;
   /** Whether the last measurement failed and the server was not asked since. */
   doubted: boolean;
   /** Times the server said the same after a failure. */
   confirmed: number;
   /** Which of the addresses is in use. */
   turn: number;
+  /** Whether the address in use ever answered. */
   worked: boolean;
 }
 
@@ -119,13 +116,12 @@ export class PeerBook implements PeerDirectory {
     const entry = this.#entries.get(clientId);
     if (entry === undefined) return;
     if (result.status !== "failed") {
-      Object.assign(entry, { failures: 0, doubted: false, confirmed: 0, worked: true });
+      Object.assign(entry, { doubted: false, confirmed: 0, worked: true });
       return;
     }
     if (result.error !== null && OWN_FAULTS.includes(result.error.code)) return;
-    entry.failures += 1;
     entry.doubted = true;
-    if (entry.failures >= GIVEN_UP_AFTER) entry.worked = false;
+    // An address that worked is the path that is measured: going on by another one would hide that it broke.
     if (!entry.worked) entry.turn += 1;
   }
 
@@ -179,7 +175,7 @@ export class PeerBook implements PeerDirectory {
       const moved = before === undefined || whereabouts(before) !== whereabouts(reply);
       const news = moved || !("key" in before && "key" in reply && before.key === reply.key);
       entry.confirmed = entry.doubted && !news ? entry.confirmed + 1 : 0;
-      if (moved) Object.assign(entry, { turn: 0, worked: false, failures: 0 });
+      if (moved) Object.assign(entry, { turn: 0, worked: false });
       entry.doubted = false;
       entry.reply = reply;
       entry.learned = now;
@@ -230,7 +226,6 @@ const fresh = (): Entry => ({
   learned: 0,
   until: 0,
   askedAt: Number.NEGATIVE_INFINITY,
-  failures: 0,
   doubted: false,
   confirmed: 0,
   turn: 0,

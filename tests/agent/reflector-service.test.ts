@@ -184,7 +184,10 @@ describe("addresses of this host", () => {
 
   test("loopback is one of them only for a server on this host", async () => {
     expect((await ownAddresses("http://127.0.0.1:8787", []))[0]).toBe("127.0.0.1");
-    expect(await ownAddresses("http://no-such-host.invalid", ["203.0.113.9"])).toEqual(["203.0.113.9", ...interfaceAddresses()]);
+    expect(await ownAddresses("http://no-such-host.invalid", ["203.0.113.9"])).toEqual([
+      "203.0.113.9",
+      ...interfaceAddresses().filter((address) => address.includes(":")),
+    ]);
   });
 });
 

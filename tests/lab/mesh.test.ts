@@ -30,6 +30,20 @@ async function newestByPair(fleet: LabFleet, testId: string): Promise<Map<string
   return found;
 }
 
+/** What the newest result of every pair says. */
+async function statusByPair(fleet: LabFleet, testId: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const clientId of Object.values(fleet.ids)) {
+    const { latest } = await fleet.api.client(clientId);
+    for (const { test_id, peer_id, client_id, status } of latest) {
+      if (test_id === testId) found.set([client_id, peer_id].map((id) => nameOf(fleet, id)).join(">"), status);
+    }
+  }
+  return found;
+}
+
+const nameOf = (fleet: LabFleet, id: string | null) => Object.entries(fleet.ids).find(([, known]) => known === id)?.[0] ?? "";
+
 async function meshRows(lab: Lab): Promise<void> {
   await lab.shape("l1", `delay=${DELAY_MS}ms`);
   const fleet = await LabFleet.start(lab);
@@ -56,6 +70,14 @@ async function meshRows(lab: Lab): Promise<void> {
       sheet.equal(`loss ${pair}`, 0, result.metrics.udp_loss_pct);
       expect(result.detail.peer).toMatchObject({ client_id: result.peer_id });
     }
+    await lab.change("l1", "loss=100%");
+    const cut = await until(
+      "the pairs of the office that was cut off to fail, and no other",
+      60_000,
+      () => statusByPair(fleet, made.id),
+      (seen) => [...seen].every(([pair, status]) => (status === "failed") === pair.includes("agent")),
+    );
+    sheet.equal("failing pairs once it is cut off", 6, [...cut.values()].filter((status) => status === "failed").length);
     report(sheet.rows);
   } finally {
     await fleet.stop();
