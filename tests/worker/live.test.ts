@@ -76,7 +76,15 @@ describe("a client's page", () => {
   test("hears progress and that the agent took its instruction", async () => {
     const { socket: agent } = await connect(client.token);
     const socket = await page();
-    agent.send({ type: "progress", run_id: "run-1", test_id: "t.p", state: "running", fraction: 0.5, note: "down", color: "red" });
+    agent.send({
+      type: "progress",
+      run_id: "run-1",
+      test_id: "t.p",
+      state: "running",
+      fraction: 0.5,
+      note: "down",
+      color: "red",
+    });
     agent.send({ type: "instruction_ack", revision: 12 });
     expect(await told(socket, "progress")).toEqual({
       type: "progress",
