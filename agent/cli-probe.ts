@@ -4,6 +4,7 @@ import { z } from "zod";
 import { peerDestination } from "#contract/destination";
 import type { Measurement } from "#contract/result";
 import { checkTest, isTestTypeName, TEST_TYPE_NAMES, type TestTypeName, testType } from "#contract/test-types/index";
+import { killAllTools } from "./exec.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { LiveDisplay } from "./live-display.ts";
 import { trustCa } from "./network.ts";
@@ -117,6 +118,13 @@ function readKey(type: TestTypeName, given: string | undefined): SessionKey | un
   throw new UsageError(`${name} is no reflector key; paste the 43 characters that 'streamswarm-agent reflector' printed`);
 }
 
+/** Nobody reads the output any more (`| head -1`), or its disk is full: nothing is left to do, and a stack trace would not help. */
+function unwritable(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") process.stderr.write(`error: the output cannot be written (${error.code ?? error.message})\n`);
+  killAllTools();
+  process.exit(EXIT.failed);
+}
+
 async function probe(type: TestTypeName, destination: string, given: ProbeFlags): Promise<void> {
   const params = readParameters(type, destination, given);
   const session = readKey(type, given.key);
@@ -125,6 +133,7 @@ async function probe(type: TestTypeName, destination: string, given: ProbeFlags)
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt);
   process.once("SIGTERM", interrupt);
+  process.stdout.on("error", unwritable);
   const paint = paintFor(process.stdout);
   const live = given.json === true ? undefined : new LiveDisplay(process.stdout, paint);
   const watch = live === undefined ? undefined : (row: Row) => live.row(row);
@@ -137,7 +146,7 @@ async function probe(type: TestTypeName, destination: string, given: ProbeFlags)
   if (process.exitCode === EXIT.cannotMeasure && result.error !== null) process.stderr.write(`${result.error.message}\n`);
   const text = given.json === true ? JSON.stringify(cliResult(result)) : report(result, given.verbose === true, paint);
   // A look-up by the operating system cannot be called off; the result is out, and nobody waits for what is left.
-  process.stdout.write(`${text}\n`, () => process.exit());
+  process.stdout.write(`${text}\n`, (error) => (error ? unwritable(error) : process.exit()));
 }
 
 /** The finished run: its head, then the probe's own view, or every metric when asked for or when nothing was measured. */

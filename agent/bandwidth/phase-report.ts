@@ -71,7 +71,7 @@ export function phaseReport(seen: PhaseSeen, { warm_up, warm, rtt_ms, trouble }:
     short: whole.length === 0 && mbps !== undefined,
     warm: slices.length - whole.length,
     mbps,
-    mean_mbps: mean(counted),
+    mean_mbps: mbps === undefined ? undefined : mean(counted),
     ramp_ms: mbps === undefined ? undefined : rampOf(slices, mbps),
     duration_ms: began === undefined ? 0 : over - began,
     trouble: trouble(mbps !== undefined),

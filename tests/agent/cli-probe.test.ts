@@ -251,11 +251,33 @@ describe("wrong arguments exit 2, name what is wrong, and start nothing", () => 
     },
   );
 
+  test.each(["mesh", "client:0123456789abcdef"])("a client as destination: %s", async (destination) => {
+    const { code, stderr } = await cli(["probe", "ping", destination]);
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("only an agent with a server knows") });
+  });
+
   test("unknown test type", async () => {
     const { code, stderr } = await cli(["probe", "telepathy", "127.0.0.1"]);
     expect(code).toBe(2);
     expect(stderr).toContain("telepathy");
   });
+});
+
+test.skipIf(!existsSync("/dev/full"))("output that cannot be written is an error in one line", async () => {
+  const { code, stderr } = await run("/bin/sh", [
+    "-c",
+    `"$0" "$@" > /dev/full`,
+    process.execPath,
+    CLI,
+    "probe",
+    "dns",
+    "no-such.invalid",
+    "--resolver",
+    "127.0.0.1:9",
+    "--timeout",
+    "1",
+  ]);
+  expect({ code, stderr }).toEqual({ code: 1, stderr: "error: the output cannot be written (ENOSPC)\n" });
 });
 
 test.skipIf(process.platform !== "linux")("a tool that never ends dies with its children when its time is over", async () => {

@@ -342,6 +342,7 @@ describe("a result", () => {
     const lossy = (ping_loss_pct: number, ping_sent: number) =>
       judge(result({ status: "ok", metrics: { ping_loss_pct, ping_sent } }));
     expect([lossy(50, 4), lossy(49, 100), lossy(100, 3), lossy(0, 20)]).toEqual(["failed", "fine", "fine", "fine"]);
+    expect(judge(result({ status: "ok", metrics: { udp_loss_pct: 60, udp_sent: 500 } }))).toBe("failed");
   });
 });
 

@@ -12,7 +12,10 @@ import { rfc3339 } from "../time.ts";
 const LOSS = { pct: 50, of: 4 } as const;
 
 /** A count of sent packets beside the loss among them. */
-const LOSS_METRICS: readonly (readonly [loss: MetricName, sent: MetricName])[] = [["ping_loss_pct", "ping_sent"]];
+const LOSS_METRICS: readonly (readonly [loss: MetricName, sent: MetricName])[] = [
+  ["ping_loss_pct", "ping_sent"],
+  ["udp_loss_pct", "udp_sent"],
+];
 
 /** The loss a result measured, percent; null where its type measures none. */
 export function lossOf({ metrics }: Pick<WireResult, "metrics">): number | null {
