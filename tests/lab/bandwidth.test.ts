@@ -93,15 +93,22 @@ async function bloatRows(lab: Lab, setting: string, shape: readonly string[], wi
   return sheet.rows;
 }
 
-const DEEP = random.integer(150, 400);
-const BLOATS: readonly { name: string; shape: readonly string[]; within: readonly [number, number] }[] = [
+interface Bloat {
+  name: string;
+  shape: readonly string[];
+  within: readonly [number, number];
+}
+
+function drawnQueue(index: number): Bloat {
+  const [queue, rate] = [random.integer(150, 400), random.integer(10, 40)];
+  const shape = ["l2", "delay=10ms", `rate=${rate}mbit`, `queue=${queue}ms`, "net", "cc=reno"];
+  return { name: `random ${index}: ${queue} ms queue at ${rate} Mbit/s`, shape, within: [0.8 * queue, 1.1 * queue + 10] };
+}
+
+const BLOATS: readonly Bloat[] = [
   { name: "500 ms queue", shape: ["l2", "delay=10ms", "rate=20mbit", "queue=500ms", "net", "cc=reno"], within: [430, 560] },
   { name: "5 ms queue", shape: ["l2", "delay=10ms", "rate=50mbit", "queue=5ms", "net", "cc=reno"], within: [0, 15] },
-  {
-    name: `random: ${DEEP} ms queue`,
-    shape: ["l2", "delay=10ms", "rate=20mbit", `queue=${DEEP}ms`, "net", "cc=reno"],
-    within: [0.8 * DEEP, 1.1 * DEEP + 10],
-  },
+  ...[1, 2, 3].map(drawnQueue),
 ];
 
 for (const { name, shape, within } of BLOATS) {

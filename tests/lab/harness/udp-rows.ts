@@ -56,9 +56,8 @@ function openingOf({ detail }: Result): number {
   return extra?.opening?.sent ?? 0;
 }
 
-export async function lossRows(lab: Lab, setting: string, family: Family, options: Options = {}): Promise<Row[]> {
-  const count = 500;
-  const result = await udpRun(lab, family, { count, ...options });
+export async function lossRows(lab: Lab, setting: string, family: Family, count: number): Promise<Row[]> {
+  const result = await udpRun(lab, family, { count });
   const truth = udpTruth(await lab.trace(), family, { count, opening: openingOf(result) });
   // A busy machine makes a run void, which is chance; whatever it gives figures of is judged.
   const sheet = new Sheet({ bar: "2", setting, family, chance: result.reasons.udp_loss_pct === "host_overloaded" });
