@@ -1,7 +1,6 @@
 // This agent as the other end of other agents' measurements: tells the server where it is, and opens its reflector while
 // somebody measures against it and its owner does not object.
 import { setTimeout as sleep } from "node:timers/promises";
-import { LIMITS } from "#contract/limits";
 import type { ReflectorBody, ReflectorReply } from "#contract/peers";
 import type { Instruction } from "#contract/wire";
 import { backoffMs } from "./backoff.ts";
@@ -142,7 +141,7 @@ export class ReflectorService {
   /** Tells the server where this host is, where that is news or the secrets grow old. Answers whether the server knows. */
   async #register(): Promise<boolean> {
     const { settings, server, log } = this.#parts;
-    const addresses = (await ownAddresses(server, settings.addresses)).slice(0, LIMITS.reflectorAddresses);
+    const addresses = await ownAddresses(server, settings.addresses);
     const body: ReflectorBody = { port: this.port ?? null, addresses };
     const word = JSON.stringify(body);
     const now = Date.now();

@@ -1,11 +1,11 @@
 // The metrics of a voice run. Pure.
+import { E_MODEL, satisfactionOf } from "#contract/e-model";
 import type { Reason } from "#contract/metrics";
 import { voip } from "#contract/test-types/voip";
 import type { StampRun } from "../stamp/sender.ts";
 import { roundTrips } from "../stamp/statistics.ts";
 import { median, round3 } from "../statistics.ts";
 import { packetBytes, type VoiceCodec } from "../voice/codecs.ts";
-import { E_MODEL, satisfactionOf } from "../voice/e-model.ts";
 import type { Call, Hearing } from "../voice/judge.ts";
 import type { SipOutcome } from "../voice/sip.ts";
 import { MetricSheet } from "./probe.ts";

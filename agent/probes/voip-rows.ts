@@ -1,10 +1,10 @@
 // What people see of a voice run: each second as it goes, the verdict on both directions at the end.
+import { type Satisfaction, satisfactionOf } from "#contract/e-model";
 import type { Measurement, Metrics } from "#contract/result";
 import { cell, figure, lossTone, milliseconds, percent, type Row, type Tone } from "../rows.ts";
 import type { AnsweredPacket } from "../stamp/sender.ts";
 import { isSteady } from "../stamp/statistics.ts";
 import { jitterRfc3550, median } from "../statistics.ts";
-import { type Satisfaction, satisfactionOf } from "../voice/e-model.ts";
 import type { SipOutcome } from "../voice/sip.ts";
 import type { RunContext } from "./probe.ts";
 

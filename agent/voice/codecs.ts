@@ -105,6 +105,3 @@ export const packetBytes = (codec: VoiceCodec): number => RTP_HEADER_BYTES + cod
 export function codecDelay({ packet_ms, frame_ms, lookahead_ms, concealment_ms }: VoiceCodec): number {
   return packet_ms + frame_ms + lookahead_ms + concealment_ms;
 }
-
-/** Whether BurstR may be used: it was only found valid for codecs that conceal well (G.113 Appendix I); for others loss counts as random. */
-export const heedsBursts = ({ bpl }: VoiceCodec): boolean => bpl >= 16;

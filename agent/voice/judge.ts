@@ -1,7 +1,7 @@
 // A call of two streams, each judged for the ears at its end. Pure.
+import { heedsBursts, mosOf, ratingOf } from "#contract/e-model";
 import { jitterRfc3550 } from "../statistics.ts";
-import { codecDelay, heedsBursts, type VoiceCodec } from "./codecs.ts";
-import { mosOf, ratingOf } from "./e-model.ts";
+import { codecDelay, type VoiceCodec } from "./codecs.ts";
 import { type Playout, type PlayoutBuffer, playOut, type StreamPacket } from "./playout.ts";
 
 /** One direction as its listener hears it. */

@@ -1,11 +1,11 @@
 // The E-model and the playout buffer against published figures and against what must hold whatever the stream.
 import { describe, expect, test } from "vitest";
+import { delayImpairment, equipmentImpairment, mosOf, ratingOf, satisfactionOf } from "#contract/e-model";
 import { VOICE_CODECS } from "#contract/test-types/voip";
 import type { LossSplit } from "../../agent/stamp/direction.ts";
 import type { StampPacket } from "../../agent/stamp/sender.ts";
 import { variation } from "../../agent/stamp/statistics.ts";
 import { CODECS, codecDelay, packetBytes } from "../../agent/voice/codecs.ts";
-import { delayImpairment, equipmentImpairment, mosOf, ratingOf, satisfactionOf } from "../../agent/voice/e-model.ts";
 import { bufferOf, judgeCall } from "../../agent/voice/judge.ts";
 import { type PlayoutBuffer, playOut, type StreamPacket } from "../../agent/voice/playout.ts";
 import { streamsOf } from "../../agent/voice/streams.ts";

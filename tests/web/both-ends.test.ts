@@ -1,10 +1,11 @@
 // Panels of what is measured with a second party: UDP, bandwidth, voice, traffic classes.
+
 import { expect, test } from "vitest";
+import { delayImpairment, equipmentImpairment, R_DEFAULT } from "#contract/e-model";
 import type { Result } from "#contract/result";
 import { bytesFrom, bytesText } from "../../web/byte-units.ts";
 import { lossOf } from "../../web/loss.ts";
 import { gradeTone, limitedText, phasesOfRun, rateOfPhase, singleText } from "../../web/panels/bandwidth-words.ts";
-import { delayPoints, lossPoints, R_BEST } from "../../web/panels/e-model.ts";
 import { changedAt, classesOf, dscpText, ecnText, markedHops } from "../../web/panels/qos-words.ts";
 import { secondsOf } from "../../web/panels/udp-seconds.ts";
 import { clockText, oneWayText } from "../../web/panels/udp-words.ts";
@@ -80,7 +81,9 @@ test.each([
   [300, 0, 78.44],
   [400, 0, 69.13],
 ])("%s ms and %s %% loss leave R = %s", (delay, loss, rating) =>
-  expect(R_BEST - delayPoints(delay) - lossPoints({ ie: 0, bpl: 25.1 }, loss, 1)).toBeCloseTo(rating, 1),
+  expect(
+    R_DEFAULT - delayImpairment(delay) - equipmentImpairment({ ie: 0, bpl: 25.1, loss_pct: loss, burst_ratio: 1 }),
+  ).toBeCloseTo(rating, 1),
 );
 
 const call = (patch: Metrics = {}, codec: Record<string, unknown> = { ie: 11, bpl: 19 }) =>
@@ -96,12 +99,12 @@ const call = (patch: Metrics = {}, codec: Record<string, unknown> = { ie: 11, bp
     },
     detail: { codec, up: { mouth_to_ear_ms: 200 } },
   });
-const RATED = R_BEST - delayPoints(200) - lossPoints({ ie: 11, bpl: 19 }, 3, 1);
+const RATED = R_DEFAULT - delayImpairment(200) - equipmentImpairment({ ie: 11, bpl: 19, loss_pct: 3, burst_ratio: 1 });
 
 test("what took the points adds up to the rating, the most first", () => {
   const taken = takenAway(call({ voip_r_up: RATED }), "up");
   expect(taken?.map(({ what }) => what)).toEqual(["Codec", "Loss", "Too late", "Delay"]);
-  expect(R_BEST - (taken ?? []).reduce((sum, { points }) => sum + points, 0)).toBeCloseTo(RATED, 5);
+  expect(R_DEFAULT - (taken ?? []).reduce((sum, { points }) => sum + points, 0)).toBeCloseTo(RATED, 5);
   expect(taken?.[0]?.why).toBe("G.729");
 });
 

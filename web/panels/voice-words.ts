@@ -1,26 +1,16 @@
 // A call in words: how satisfied people would be (ITU-T G.107 Annex B), and what took points away.
 import { z } from "zod";
+import { delayImpairment, equipmentImpairment, heedsBursts, R_DEFAULT, satisfactionOf } from "#contract/e-model";
 import type { Result } from "#contract/result";
 import { formatNumber, formatPercent, formatText, inSentence, sentence } from "../format.ts";
 import type { Tone } from "../health.ts";
-import { delayPoints, lossPoints, R_BEST } from "./e-model.ts";
 import { flagOrNull, textOrNull, wordOf } from "./read.ts";
 
 const known = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
-/** Lower limits of R and what users say of such a call (G.107 table B.1). */
-const SATISFACTION = [
-  [90, "very satisfied"],
-  [80, "satisfied"],
-  [70, "some users dissatisfied"],
-  [60, "many users dissatisfied"],
-  [50, "nearly all users dissatisfied"],
-] as const;
-
 /** "very satisfied"; null where there is no rating. */
 export function satisfaction(rating: unknown): string | null {
-  if (!known(rating)) return null;
-  return SATISFACTION.find(([limit]) => rating >= limit)?.[1] ?? "not recommended";
+  return known(rating) ? satisfactionOf(rating) : null;
 }
 
 const WELL_FROM = 80;
@@ -103,11 +93,12 @@ export function takenAway(result: Pick<Result, "metrics" | "detail">, way: Direc
   const unplayed = metrics[`voip_effective_loss_${way}_pct`];
   const burst = metrics[`voip_burst_ratio_${way}`];
   if (codec === null || delay === undefined || !known(rating) || !known(lost) || !known(unplayed)) return null;
-  const bursts = known(burst) ? burst : 1;
-  const afterLoss = lossPoints(codec, lost, bursts);
-  const afterAll = lossPoints(codec, unplayed, bursts);
-  const idd = delayPoints(delay);
-  const away = R_BEST - idd - afterAll;
+  const burst_ratio = known(burst) && heedsBursts(codec) ? burst : 1;
+  const { ie, bpl } = codec;
+  const costs = (loss_pct: number) => equipmentImpairment({ ie, bpl, burst_ratio, loss_pct: Math.max(0, loss_pct) });
+  const [afterLoss, afterAll] = [costs(lost), costs(unplayed)];
+  const idd = delayImpairment(delay);
+  const away = R_DEFAULT - idd - afterAll;
   if (Math.abs(Math.max(0, away) - rating) > ROUNDING) return null;
   const late = metrics[`voip_late_${way}_pct`];
   const taken: Taken[] = [

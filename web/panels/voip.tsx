@@ -1,4 +1,5 @@
 // Voice: how a call would sound each way, and what took points from it.
+import { R_DEFAULT } from "#contract/e-model";
 import type { Result } from "#contract/result";
 import { MetricChart } from "../charts/metric-chart.tsx";
 import { formatNumber } from "../format.ts";
@@ -9,7 +10,6 @@ import { Card } from "../parts/page.tsx";
 import { StatusMark } from "../parts/status.tsx";
 import { clockTime } from "../time.ts";
 import { type DirectionRow, Directions } from "./directions.tsx";
-import { R_BEST } from "./e-model.ts";
 import { LineWords, lineLegend } from "./legend.tsx";
 import type { MainProps, Panel, PanelProps } from "./panel.ts";
 import { codecOf, codecWord, DIRECTIONS, type Direction, ratingTone, satisfaction, takenAway } from "./voice-words.ts";
@@ -101,16 +101,16 @@ function Hearing({ way, result }: { way: Direction; result: Result }) {
 function TakenAway({ way, result }: { way: Direction; result: Result }) {
   const taken = takenAway(result, way);
   if (taken === null) return null;
-  if (taken.length === 0) return <p class="text-secondary">Nothing took points from the best possible {R_BEST}.</p>;
+  if (taken.length === 0) return <p class="text-secondary">Nothing took points from the best possible {R_DEFAULT}.</p>;
   return (
-    <ul class="taken" aria-label={`Points of R taken from ${R_BEST}`}>
+    <ul class="taken" aria-label={`Points of R taken from ${R_DEFAULT}`}>
       {taken.map(({ what, points, why }) => (
         <li key={what}>
           <span class="taken-what">{what}</span>
           <span class="bar-figure-track" aria-hidden="true">
             <span
               class="bar-figure-fill taken-fill"
-              style={{ width: `${Math.max(1, Math.min(100, (points / R_BEST) * 100))}%` }}
+              style={{ width: `${Math.max(1, Math.min(100, (points / R_DEFAULT) * 100))}%` }}
             />
           </span>
           <span class="taken-points">−{formatNumber(Math.round(points * 10) / 10)}</span>

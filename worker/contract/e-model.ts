@@ -1,4 +1,5 @@
 // The narrowband E-model, ITU-T G.107 (06/2015), for what can be measured from outside: delay, loss, its bursts, the codec. Pure.
+// The agent rates calls by it, the dashboard shows by it where the points went.
 //
 // R = Ro − Is − Id − Ie,eff + A (7-1). Everything about handsets, rooms and lines stays at the defaults of table 3, which give
 // Ro − Is = 93.2 (7.7). Echo is taken as cancelled, so Id is Idd alone, and no advantage A is granted for mobility.
@@ -7,7 +8,7 @@
 export const E_MODEL = "ITU-T G.107 (06/2015)";
 
 /** R of a connection with every parameter at its default (G.107 7.7). */
-const R_DEFAULT = 93.2;
+export const R_DEFAULT = 93.2;
 /** Least delay people notice, ms, and the exponent of the default class of delay sensitivity (G.107 table 1: mT, 6 · sT). */
 const NOTICEABLE_MS = 100;
 const SENSITIVITY = 6;
@@ -36,6 +37,9 @@ export function delayImpairment(delay_ms: number): number {
 export function equipmentImpairment({ ie, bpl, loss_pct, burst_ratio }: Omit<Impairments, "delay_ms">): number {
   return ie + ((95 - ie) * loss_pct) / (loss_pct / Math.max(1, burst_ratio) + bpl);
 }
+
+/** Whether BurstR may be used: it was only found valid for codecs that conceal well (G.113 Appendix I); for others loss counts as random. */
+export const heedsBursts = ({ bpl }: Pick<Impairments, "bpl">): boolean => bpl >= 16;
 
 /** The transmission rating factor R, 0 to 93.2. */
 export function ratingOf(impairments: Impairments): number {
