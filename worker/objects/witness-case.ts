@@ -199,38 +199,24 @@ export function adopt(one: Case, shared: SharedEvidence, { id, site }: Identity)
     }));
 }
 
+/** What a case and its row have in common: everything but the evidence. */
+function outlineOf({
+  id,
+  client_id,
+  series,
+  opened_at,
+  completed_at,
+  closed_at,
+  verdict,
+  summary,
+}: Case): Omit<EventRow, "evidence"> {
+  return { id, client_id, ...readSeriesId(series), kind: "target_failed", opened_at, completed_at, closed_at, verdict, summary };
+}
+
 /** The case as D1 keeps it; undefined once its evidence was let go. */
 export function toRow(one: Case): EventRow | undefined {
-  const { id, client_id, opened_at, completed_at, closed_at, verdict, summary, evidence } = one;
-  if (evidence === null) return undefined;
-  const series = readSeriesId(one.series);
-  return {
-    id,
-    client_id,
-    ...series,
-    kind: "target_failed",
-    opened_at,
-    completed_at,
-    closed_at,
-    verdict,
-    summary,
-    evidence,
-  };
+  return one.evidence === null ? undefined : { ...outlineOf(one), evidence: one.evidence };
 }
 
 /** The case as live pages see it. */
-export function toFrame(one: Case): NetworkEvent {
-  const { id, client_id, opened_at, completed_at, closed_at, verdict, summary } = one;
-  const series = readSeriesId(one.series);
-  return toEvent({
-    id,
-    client_id,
-    ...series,
-    kind: "target_failed",
-    opened_at,
-    completed_at,
-    closed_at,
-    verdict,
-    summary,
-  });
-}
+export const toFrame = (one: Case): NetworkEvent => toEvent(outlineOf(one));
