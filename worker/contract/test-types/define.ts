@@ -51,6 +51,9 @@ export function familyMismatch(literal: 0 | 4 | 6, wanted: 4 | 6 | undefined): F
   return [{ path: "params.ip_version", message: `is ${wanted}, but the destination is an IPv${literal} address` }];
 }
 
+/** How many packets so far apart start within a time; rounded before the floor, since 1 / 0.2 must be 5 whatever binary fractions make of it. Seconds. */
+export const fitting = (room_s: number, interval: number): number => Math.floor(Math.round((room_s / interval) * 1e6) / 1e6);
+
 /** A count that does not fit between two runs, as a field error; empty when it fits or nothing repeats the run. Seconds. */
 export function overrun(what: string, count: number, interval: number, interval_s: number | undefined): FieldError[] {
   const busy = (count - 1) * interval;

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { checkHost, ipVersion } from "../destination.ts";
-import { LIMITS } from "../limits.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact, overrun } from "./define.ts";
-import { dscpField, ipVersionField } from "./fields.ts";
+import { defineTestType, familyMismatch, fitting, hostContact, overrun } from "./define.ts";
+import { dscpField, ipVersionField, packetSizeField } from "./fields.ts";
 
 /** Largest ICMP payload: 65535 less the IPv4 and ICMP headers (RFC 791, 792), or less the ICMPv6 header (RFC 8200, 4443). */
 export const PING_PAYLOAD_MAX = { 4: 65_507, 6: 65_527 } as const;
@@ -14,13 +13,7 @@ const DEFAULT_SPACING_S = 0.2;
 const DEFAULT_TIMEOUT_S = 2;
 
 const pingParams = z.strictObject({
-  packet_size: z
-    .number()
-    .int()
-    .min(LIMITS.packetSizeMin)
-    .max(LIMITS.packetSizeMax)
-    .default(LIMITS.packetSizeDefault)
-    .describe("Payload bytes"),
+  packet_size: packetSizeField("Payload bytes"),
   count: z.number().int().min(1).max(1000).optional().describe("Echo requests a run; default what fits the interval, at most 20"),
   interval: z.number().min(0.2).max(60).default(DEFAULT_SPACING_S).describe("Seconds between two requests"),
   timeout: z.number().min(0.1).max(60).default(DEFAULT_TIMEOUT_S).describe("Seconds to wait for each reply"),
@@ -34,9 +27,7 @@ export type PingParams = z.output<typeof pingParams>;
 export function pingCount(params: PingParams, interval_s?: number): number {
   if (params.count !== undefined) return params.count;
   if (interval_s === undefined) return DEFAULT_COUNT;
-  // Rounded before the floor: 1 / 0.2 must be 5, whatever binary fractions make of it.
-  const room = Math.floor(Math.round((interval_s / params.interval) * 1e6) / 1e6);
-  return Math.max(1, Math.min(DEFAULT_COUNT, room));
+  return Math.max(1, Math.min(DEFAULT_COUNT, fitting(interval_s, params.interval)));
 }
 
 function checkPing(destination: string, params: PingParams, interval_s?: number): FieldError[] {

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { checkEndpoint } from "../destination.ts";
-import { LIMITS } from "../limits.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact, overrun } from "./define.ts";
-import { ipVersionField, portField, timeoutField } from "./fields.ts";
+import { defineTestType, familyMismatch, fitting, hostContact, overrun } from "./define.ts";
+import { ipVersionField, packetSizeField, portField, timeoutField } from "./fields.ts";
 import { STAMP_AROUND_S, STAMP_BYTES_MIN, STAMP_PORT } from "./stamp.ts";
 
 /** Largest UDP payload: 65535 less the IPv4 and UDP headers (RFC 791, 768). */
@@ -17,13 +16,7 @@ const STREAM_S_MAX = 300;
 const AROUND_S = 4;
 
 const udpParams = z.strictObject({
-  packet_size: z
-    .number()
-    .int()
-    .min(LIMITS.packetSizeMin)
-    .max(LIMITS.packetSizeMax)
-    .default(LIMITS.packetSizeDefault)
-    .describe("UDP payload bytes, 44 or more; at least 112 are sent to a reflector with a key"),
+  packet_size: packetSizeField("UDP payload bytes, 44 or more; at least 112 are sent to a reflector with a key"),
   count: z
     .number()
     .int()
@@ -37,9 +30,6 @@ const udpParams = z.strictObject({
   ip_version: ipVersionField,
 });
 export type UdpParams = z.output<typeof udpParams>;
-
-/** Rounded before the floor: 1 / 0.02 must be 50, whatever binary fractions make of it. */
-const fitting = (room_s: number, interval: number): number => Math.floor(Math.round((room_s / interval) * 1e6) / 1e6);
 
 /**
  * Packets a run sends: as asked, else as many as fit between two runs with time left for the last answers (at least half of the
