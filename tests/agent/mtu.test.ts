@@ -15,6 +15,7 @@ import { mtu as mtuProbe } from "../../agent/probes/mtu.ts";
 import { MtuBelief, type SizeEvidence } from "../../agent/probes/mtu-belief.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, type CliResult, cli, fakeTools, isRunning, run, scratch } from "./helpers/cli.ts";
+import { runContext } from "./helpers/run-context.ts";
 
 const json = (stdout: string): CliResult => {
   const result = JSON.parse(stdout) as CliResult;
@@ -353,16 +354,7 @@ describe("hosts that cannot measure", () => {
   });
 
   test("stopped while its name is looked up, it says so", async () => {
-    const context = {
-      budget: new Budget(5000, AbortSignal.abort()),
-      series: undefined,
-      watched: false,
-      show: () => undefined,
-      objection: () => undefined,
-      progress: () => undefined,
-      session: undefined,
-      edge: undefined,
-    };
+    const context = runContext(new Budget(5000, AbortSignal.abort()));
     const result = await mtuProbe.run("name.invalid", { timeout: 1, deadline: 5 }, context);
     expect(result).toMatchObject({ error: { code: "aborted", source: "agent" }, metrics: { path_mtu: null } });
   });

@@ -11,6 +11,7 @@ import { readPing, withoutUndecided } from "../../agent/probes/ping-metrics.ts";
 import { tcpPing } from "../../agent/probes/ping-tcp.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, type CliResult, cli, fakeTools, run } from "./helpers/cli.ts";
+import { runContext } from "./helpers/run-context.ts";
 
 const read = (stdout: string): CliResult => JSON.parse(stdout) as CliResult;
 
@@ -153,16 +154,7 @@ test.skipIf(process.platform !== "linux")("a tool that only waits for what is ov
 });
 
 describe.skipIf(findTool("ping") === undefined)("the run's time", () => {
-  const context = (ms: number, stop = new AbortController()) => ({
-    budget: new Budget(ms, stop.signal),
-    series: undefined,
-    watched: false,
-    show: () => undefined,
-    objection: () => undefined,
-    progress: () => undefined,
-    session: undefined,
-    edge: undefined,
-  });
+  const context = (ms: number, stop = new AbortController()) => runContext(new Budget(ms, stop.signal));
   const params = { packet_size: 64, count: 50, interval: 0.2, timeout: 1 };
 
   test("at its deadline it tells what it measured until then", async () => {

@@ -17,6 +17,7 @@ import { tcp } from "../../agent/probes/tcp.ts";
 import { tls } from "../../agent/probes/tls.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, cli, type Ended, fakeTools, run, scratch } from "./helpers/cli.ts";
+import { runContext } from "./helpers/run-context.ts";
 
 const ss = findTool("ss");
 const hasSs = process.platform === "linux" && ss !== undefined;
@@ -217,16 +218,7 @@ describe("failures are told apart", () => {
     const port = await serve(() => undefined);
     const params = tcpType.params.parse({ count: 1, send_bytes: 16 * 1024 * 1024 });
     const budget = new Budget(1500, new AbortController().signal);
-    const context = {
-      budget,
-      series: undefined,
-      watched: false,
-      show: () => undefined,
-      objection: () => undefined,
-      progress: () => undefined,
-      session: undefined,
-      edge: undefined,
-    };
+    const context = runContext(budget);
     const start = performance.now();
     const outcome = await tcp.run(`127.0.0.1:${port}`, params, context);
     expect(performance.now() - start).toBeGreaterThan(1350);
@@ -262,16 +254,7 @@ describe("failures are told apart", () => {
 });
 
 describe("stopped while its name is looked up", () => {
-  const context = {
-    budget: new Budget(5000, AbortSignal.abort()),
-    series: undefined,
-    watched: false,
-    show: () => undefined,
-    objection: () => undefined,
-    progress: () => undefined,
-    session: undefined,
-    edge: undefined,
-  };
+  const context = runContext(new Budget(5000, AbortSignal.abort()));
   const aborted = { status: "failed", error: { code: "aborted", source: "agent" } };
   test("tcp", async () => expect(await tcp.run("name.invalid", tcpType.params.parse({}), context)).toMatchObject(aborted));
   test("tls", async () => expect(await tls.run("name.invalid", tlsType.params.parse({}), context)).toMatchObject(aborted));

@@ -51,7 +51,10 @@ export function familyMismatch(literal: 0 | 4 | 6, wanted: 4 | 6 | undefined): F
   return [{ path: "params.ip_version", message: `is ${wanted}, but the destination is an IPv${literal} address` }];
 }
 
-/** How many packets so far apart start within a time; rounded before the floor, since 1 / 0.2 must be 5 whatever binary fractions make of it. Seconds. */
+/**
+ * How many packets so far apart start within a time, seconds. Rounded before the floor: 1 / 0.2 must be 5, whatever binary
+ * fractions make of it.
+ */
 export const fitting = (room_s: number, interval: number): number => Math.floor(Math.round((room_s / interval) * 1e6) / 1e6);
 
 /** A count that does not fit between two runs, as a field error; empty when it fits or nothing repeats the run. Seconds. */
