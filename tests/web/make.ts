@@ -37,6 +37,7 @@ export function clientDetail(patch: Partial<ClientDetail> = {}): ClientDetail {
     rejected: { count: 0, recent: [] },
     ignored: 0,
     clock_offset_ms: null,
+    consent: null,
     latest: [],
     host: null,
     tests: [],

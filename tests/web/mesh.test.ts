@@ -125,7 +125,7 @@ const series = (median: (number | null)[], count: number[], patch: Partial<Serie
 });
 
 test("usual is the middle of a pair's day, once there is enough of it", () => {
-  const reply = (one: SeriesReply["series"][number]) => ({ resolution_s: 3600, series: [one] });
+  const reply = (one: SeriesReply["series"][number]) => ({ resolution_s: 3600, series: [one], marks: [] });
   const usual = (one: SeriesReply["series"][number]) => baselines(reply(one), "udp_rtt_median").get(pairKey("a", "b"));
   expect(usual(series([20, 22, 400], [10, 10, 10]))).toBe(22);
   expect(usual(series([20, null], [10, 10]))).toBe(20);

@@ -65,3 +65,9 @@ function lossOf(group: readonly Point[]): number | null {
   }
   return sent === 0 ? null : (100 * (sent - received)) / sent;
 }
+
+/** Bucket starts in which any of these moments lies, ascending, each once. */
+export function bucketStarts(moments: readonly number[], step_s: number): number[] {
+  const step = step_s * 1000;
+  return [...new Set(moments.map((t) => Math.floor(t / step) * step))].sort((a, b) => a - b);
+}

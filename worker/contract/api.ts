@@ -1,5 +1,6 @@
 // The web API `/api/v1` as the dashboard and scripts see it. Times are RFC 3339 UTC strings. Requests refuse unknown fields.
 import { z } from "zod";
+import { consentReportSchema } from "./consent.ts";
 import { eventSchema } from "./events.ts";
 import { LIMITS } from "./limits.ts";
 import { hostReadingSchema, resultSchema } from "./result.ts";
@@ -123,6 +124,8 @@ export const clientDetailSchema = clientSchema.extend({
   ignored: z.number(),
   /** Agent clock minus edge clock, ms; null when not known. */
   clock_offset_ms: z.number().nullable(),
+  /** What the host's owner allows (its consent file); null when there is no such file or its agent does not tell. */
+  consent: consentReportSchema.nullable(),
   /** Newest result of every test of this client, and the newest host sample. */
   latest: z.array(resultSchema),
   host: hostReadingSchema.nullable(),
@@ -271,6 +274,19 @@ export const seriesSchema = z.object({
       loss_pct: z.array(z.number().nullable()).optional(),
     }),
   ),
+  /** Buckets in which the measuring host explains what was measured: a flag of ./flags.ts, by test (null for host samples). */
+  marks: z
+    .array(
+      z.object({
+        client_id: z.string(),
+        test_id: z.string().nullable(),
+        peer_id: z.string().nullable(),
+        flag: z.string(),
+        /** Bucket starts, epoch milliseconds. */
+        t: z.array(z.number()),
+      }),
+    )
+    .default([]),
 });
 export type SeriesReply = z.infer<typeof seriesSchema>;
 

@@ -4,6 +4,7 @@ import { AGENT_METRICS } from "./metrics/agent.ts";
 import { BANDWIDTH_METRICS } from "./metrics/bandwidth.ts";
 import type { MetricDefinition, Source } from "./metrics/define.ts";
 import { DNS_METRICS } from "./metrics/dns.ts";
+import { HARDWARE_METRICS } from "./metrics/hardware.ts";
 import { HOST_METRICS } from "./metrics/host.ts";
 import { HTTP_METRICS } from "./metrics/http.ts";
 import { MTU_METRICS } from "./metrics/mtu.ts";
@@ -30,6 +31,7 @@ export const METRICS = {
   ...HTTP_METRICS,
   ...QOS_METRICS,
   ...HOST_METRICS,
+  ...HARDWARE_METRICS,
   ...AGENT_METRICS,
 } as const satisfies Record<string, MetricDefinition>;
 

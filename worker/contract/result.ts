@@ -37,6 +37,8 @@ export const ERROR_CODES = [
   "deadline",
   "aborted",
   "skipped",
+  "not_consented",
+  "cut_off",
   "host_overloaded",
   "over_budget",
   "peer_unavailable",

@@ -1,6 +1,7 @@
 // Agent wire `/api/agent/v1`: bodies and frames in both directions. Times are UTC epoch milliseconds.
 // Unknown fields are dropped, so that agents and edges of different versions live together.
 import { z } from "zod";
+import { consentReportSchema } from "./consent.ts";
 import { LIMITS } from "./limits.ts";
 import { measurementSchema } from "./result.ts";
 
@@ -57,6 +58,8 @@ export const registerBodySchema = z.object({
   /** Random id of this installation; never an address or a host name, which change. */
   install_id: z.string().min(8).max(128),
   capabilities: capabilitiesSchema.default({}),
+  /** What this host's owner allows; null without a consent file, absent from an agent that does not tell. */
+  consent: consentReportSchema.nullable().optional(),
   site: siteSchema.optional(),
   tags: tagsSchema.optional(),
   /** The client token this installation held before: proof that it is the same client. */
@@ -149,6 +152,8 @@ export const helloSchema = z.object({
   boot: z.string().min(1).max(64),
   outbox: outboxSchema.default({ depth: 0, dropped: 0 }),
   capabilities: capabilitiesSchema.default({}),
+  /** What this host's owner allows; null without a consent file, absent from an agent that does not tell. */
+  consent: consentReportSchema.nullable().optional(),
   clock: clockSchema.optional(),
 });
 export type Hello = z.infer<typeof helloSchema>;
@@ -238,6 +243,8 @@ export const heartbeatBodySchema = z.object({
   boot: z.string().min(1).max(64).optional(),
   outbox: outboxSchema.optional(),
   capabilities: capabilitiesSchema.optional(),
+  /** What this host's owner allows; null without a consent file, absent from an agent that does not tell. */
+  consent: consentReportSchema.nullable().optional(),
   clock: clockSchema.optional(),
 });
 export type Heartbeat = z.infer<typeof heartbeatBodySchema>;

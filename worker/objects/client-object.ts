@@ -22,7 +22,7 @@ import { Lease } from "./lease.ts";
 import { LiveFeed } from "./live-feed.ts";
 import { Orders, type RunOrder } from "./orders.ts";
 import { Presence } from "./presence.ts";
-import { ClientReader, type ResultPage, type ResultQuery, type SeriesQuery, type SeriesRow } from "./reader.ts";
+import { ClientReader, type ResultPage, type ResultQuery, type SeriesPage, type SeriesQuery } from "./reader.ts";
 import {
   type ClientState,
   greetingOf,
@@ -475,7 +475,7 @@ export class ClientObject extends DurableObject<Env> {
     return this.#reader.result(seq);
   }
 
-  async series(query: SeriesQuery): Promise<SeriesRow[]> {
+  async series(query: SeriesQuery): Promise<SeriesPage> {
     await this.#freshen();
     return this.#reader.series(query);
   }

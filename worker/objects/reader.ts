@@ -1,9 +1,10 @@
 // Reads of one client's results: newest values, pages and series.
+import { isHostFlag } from "#contract/flags";
 import { isMetricName, METRICS, type MetricName } from "#contract/metrics";
 import type { HostSample, Result, Status, WireResult } from "#contract/result";
 import { isSeriesOf, readSeriesId } from "#contract/series-id";
 import { isFailing } from "../analysis/headline.ts";
-import { bucket, type Columns, type Point } from "../analysis/series.ts";
+import { bucket, bucketStarts, type Columns, type Point } from "../analysis/series.ts";
 import type { Batch, Ring, Stored } from "../store/ring.ts";
 import { TESTS_AT_MOST } from "./ingest.ts";
 import { type Newest, nearestHost, toResult } from "./view.ts";
@@ -35,6 +36,19 @@ export interface SeriesRow extends Columns {
   test_id: string | null;
   peer_id: string | null;
   metric: string;
+}
+
+/** Buckets of one series in which the measuring host explains what was measured. */
+export interface MarkRow {
+  test_id: string | null;
+  peer_id: string | null;
+  flag: string;
+  t: number[];
+}
+
+export interface SeriesPage {
+  series: SeriesRow[];
+  marks: MarkRow[];
 }
 
 /** Upload rows read for one page of results. */
@@ -142,32 +156,56 @@ export class ClientReader {
     return toResult(this.#clientId(), found.stored, nearestHost(found.row.hosts, found.stored.item.started_at));
   }
 
-  /** One series per metric for the host, or per metric and test. */
-  series(query: SeriesQuery): SeriesRow[] {
+  /** One series per metric for the host, or per metric and test; with the marks of the items read for them. */
+  series(query: SeriesQuery): SeriesPage {
     const names = query.metrics.filter(isMetricName);
     const points = new Map<string, Point[]>();
-    const add = (testId: string | null, metric: MetricName, point: Point) => {
-      const key = `${testId ?? ""} ${metric}`;
-      const list = points.get(key);
-      if (list === undefined) points.set(key, [point]);
-      else list.push(point);
+    const marked = new Map<string, number[]>();
+    const add = (testId: string | null, metric: MetricName, point: Point) => append(points, keyOf(testId, metric), point);
+    const mark = (testId: string | null, item: { started_at: number; flags: readonly string[] }) => {
+      for (const flag of item.flags) if (isHostFlag(flag)) append(marked, keyOf(testId, flag), item.started_at);
     };
+    const aboutHost = names.some(isHostMetric);
     const inRange = (item: { started_at: number }) => item.started_at >= query.from && item.started_at <= query.to;
     for (const row of this.#ring.range(query.from, query.to)) {
-      for (const { item } of row.hosts) if (inRange(item)) addHost(item, names, add);
+      for (const { item } of row.hosts) {
+        if (!inRange(item) || !aboutHost) continue;
+        addHost(item, names, add);
+        mark(null, item);
+      }
       for (const { item } of row.results) {
-        if (item.test_id !== null && inRange(item) && (query.test_id === undefined || isSeriesOf(item.test_id, query.test_id)))
-          addResult(item, names, add);
+        if (item.test_id === null || !inRange(item)) continue;
+        if (query.test_id !== undefined && !isSeriesOf(item.test_id, query.test_id)) continue;
+        addResult(item, names, add);
+        if (names.some((name) => name in item.metrics)) mark(item.test_id, item);
       }
     }
-    return [...points].map(([key, list]) => {
-      // A metric's name holds no blank; a test id that an agent made up may.
-      const at = key.lastIndexOf(" ");
-      const testId = key.slice(0, at);
-      const series = testId === "" ? { test_id: null, peer_id: null } : readSeriesId(testId);
-      return { ...series, metric: key.slice(at + 1), ...bucket(list, query.resolution_s) };
+    const series = [...points].map(([key, list]) => {
+      const { name, ...ids } = readKey(key);
+      return { ...ids, metric: name, ...bucket(list, query.resolution_s) };
     });
+    const marks = [...marked].map(([key, moments]) => {
+      const { name, ...ids } = readKey(key);
+      return { ...ids, flag: name, t: bucketStarts(moments, query.resolution_s) };
+    });
+    return { series, marks };
   }
+}
+
+function append<Item>(lists: Map<string, Item[]>, key: string, item: Item): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
+}
+
+const keyOf = (testId: string | null, name: string) => `${testId ?? ""} ${name}`;
+
+function readKey(key: string): { test_id: string | null; peer_id: string | null; name: string } {
+  // A metric's name holds no blank, nor does a flag that is known here; a test id that an agent made up may.
+  const at = key.lastIndexOf(" ");
+  const testId = key.slice(0, at);
+  const series = testId === "" ? { test_id: null, peer_id: null } : readSeriesId(testId);
+  return { ...series, name: key.slice(at + 1) };
 }
 
 type Add = (testId: string | null, metric: MetricName, point: Point) => void;

@@ -111,5 +111,5 @@ export interface ClientState {
 /** A client's page, its tests apart: D1's row with what its object knows over it. */
 export function toClientPage(row: ClientRow, state: ClientState): Omit<ClientDetail, "tests"> {
   const times = { status_since: rfc3339(state.status_since), last_seen_at: rfc3339OrNull(state.last_seen_at) };
-  return { ...toClient(row, state), ...state, ...times };
+  return { ...toClient(row, state), ...state, ...times, consent: row.consent };
 }

@@ -211,14 +211,16 @@ results.openapi(
           to,
           resolution_s,
         });
-        return found.map((one) => ({
+        const series = found.series.map((one) => ({
           client_id: row.id,
           unit: isMetricName(one.metric) ? METRICS[one.metric].unit : "",
           ...one,
         }));
+        return { series, marks: found.marks.map((mark) => ({ client_id: row.id, ...mark })) };
       }),
     );
-    return context.json({ resolution_s, series: read.flat() }, 200);
+    const reply = { resolution_s, series: read.flatMap(({ series }) => series), marks: read.flatMap(({ marks }) => marks) };
+    return context.json(reply, 200);
   },
 );
 

@@ -1,6 +1,7 @@
 // D1 as drizzle sees it. migrations/ is the truth; this mirrors it. Times are epoch milliseconds.
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { ClientStatus, Role, Selector } from "#contract/api";
+import type { Consent } from "#contract/consent";
 import type { EventKind, Evidence, Verdict } from "#contract/events";
 import type { Capabilities, Platform, Schedule, Tags } from "#contract/wire";
 
@@ -23,6 +24,8 @@ export const client = sqliteTable("client", {
   version: text().notNull(),
   platform: text({ mode: "json" }).$type<Platform>().notNull(),
   capabilities: text({ mode: "json" }).$type<Capabilities>().notNull(),
+  /** What its host's owner allows; null without a consent file. */
+  consent: text({ mode: "json" }).$type<Consent>(),
   edge: text({ mode: "json" }).$type<EdgeView>(),
   install_id: text().notNull(),
   token_epoch: integer().notNull(),

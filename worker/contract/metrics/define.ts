@@ -20,6 +20,10 @@ export type Unit =
   | "ratio"
   | "MOS"
   | "RPM"
+  | "rpm"
+  | "W"
+  | "h"
+  | "dBm"
   | "";
 
 /** The test type a metric belongs to, `host` for the host sample, `agent` for the agent's own health. */
