@@ -244,6 +244,33 @@ describe("series", () => {
     expect(found).toMatchObject([{ test_id: "lab bench 2", metric: "ping_rtt_median", unit: "ms" }]);
   });
 
+  test("marks the buckets in which the measuring host explains the figures, and no others", async () => {
+    const { id } = await createTest(admin, { client_ids: [client.client_id] });
+    const at = minute(Date.now()) - 600_000;
+    const run = (seq: number, minutes: number, ...flags: string[]) =>
+      pingResult(seq, { test_id: id, started_at: at + minutes * 60_000, flags });
+    const results = [
+      run(1, 0),
+      run(2, 1, "host_overloaded", "route_changed"),
+      run(3, 1, "host_overloaded"),
+      run(4, 3, "clock_step", "host_overloaded"),
+      run(5, 4),
+    ];
+    await store(results, [hostSample(6, { started_at: at + 60_000, flags: ["cut_off"] })]);
+    const range = `from=${at}&to=${at + 300_000}&points=5`;
+    const mark = (flag: string, minutes: number[], test_id: string | null = id) => ({
+      client_id: client.client_id,
+      test_id,
+      peer_id: null,
+      flag,
+      t: minutes.map((n) => at + n * 60_000),
+    });
+    const { marks } = await series(`metric=ping_rtt_median&${range}`);
+    expect(marks).toEqual([mark("host_overloaded", [1, 3]), mark("clock_step", [3])]);
+    expect((await series(`metric=cpu_percent&${range}`)).marks).toEqual([mark("cut_off", [1], null)]);
+    expect((await series(`metric=http_ttfb_ms&${range}`)).marks).toEqual([]);
+  });
+
   test("a test of several clients has a series for each", async () => {
     const other = await register();
     const { id } = await createTest(admin, { client_ids: [client.client_id, other.client_id] });
