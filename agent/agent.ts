@@ -1,27 +1,34 @@
 // The running agent: tests and host samples go into the outbox first, then over the line.
 import { setTimeout as sleep } from "node:timers/promises";
 import { peerDestination } from "#contract/destination";
-import type { Measurement } from "#contract/result";
+import type { MetricName, MetricValue } from "#contract/metrics";
+import { isUnmeasured, type Measurement } from "#contract/result";
 import type { InstructedTest, Instruction } from "#contract/wire";
+import { Abilities } from "./abilities.ts";
 import { Cadence } from "./cadence.ts";
 import { capabilities, hasFamily } from "./capabilities.ts";
+import { conditions } from "./conditions.ts";
 import type { Config } from "./config.ts";
+import type { ConsentKeeper } from "./consent-keeper.ts";
 import { killAllTools, runningTools } from "./exec.ts";
 import { childMicros } from "./host/children.ts";
 import { HostSampler } from "./host/index.ts";
 import { inventory } from "./host/inventory.ts";
+import { hostClock } from "./host-clock.ts";
 import type { StateDir } from "./identity.ts";
 import { Link, type LinkParts, type RunRequest } from "./link.ts";
 import type { Log } from "./log.ts";
-import type { Kind } from "./outbox.ts";
+import type { Kind } from "./outbox-items.ts";
 import { OutboxStore } from "./outbox-store.ts";
 import { interfaceAddresses } from "./own-addresses.ts";
 import { PeerBook } from "./peer-book.ts";
+import { MetricSheet } from "./probes/probe.ts";
 import { RunProgress, type ToldRun } from "./progress.ts";
 import { ReflectorService } from "./reflector-service.ts";
 import { type RunOrder, runTest, type Veto } from "./runner.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SelfMonitor } from "./self.ts";
+import { SelfTest } from "./self-test.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Between the first look at the host and the first sample: rates need two looks. */
@@ -33,7 +40,8 @@ export interface AgentParts {
   readonly config: Config & { readonly server: string };
   readonly state: StateDir;
   readonly log: Log;
-  readonly veto: Veto | undefined;
+  /** What this host's owner allows; undefined without a consent file. */
+  readonly consent?: ConsentKeeper | undefined;
   readonly event: LinkParts["event"];
 }
 
@@ -43,7 +51,9 @@ export class Agent {
   readonly #cadence = new Cadence();
   readonly #host = new HostSampler();
   readonly #self = new SelfMonitor(childMicros);
+  readonly #selfTest: SelfTest;
   readonly #scheduler: Scheduler;
+  readonly #abilities: Abilities;
   readonly #peers: PeerBook;
   readonly #reflector: ReflectorService;
   readonly #stop = new AbortController();
@@ -53,12 +63,28 @@ export class Agent {
   #link: Link | undefined;
   #hostTimer: NodeJS.Timeout | undefined;
   #sampling = false;
+  /** What the newest host sample says of it. */
+  #toldCutOff = false;
   #inventoryAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#store = new OutboxStore(parts.state.file("outbox.db"), parts.log);
+    this.#selfTest = new SelfTest({
+      server: parts.config.server,
+      get allowed() {
+        return parts.consent?.selfTest !== false;
+      },
+      log: parts.log,
+      changed: () => this.#sampleHost(),
+      now: () => hostClock.now(),
+    });
     this.#scheduler = new Scheduler((test, problem) => this.#runScheduled(test, problem));
+    this.#abilities = new Abilities({
+      look: () => capabilities({ reflector: parts.config.reflector.allowed && parts.consent?.reflector !== false }),
+      found: (found) => this.#link?.capable(found),
+      log: parts.log,
+    });
     this.#peers = new PeerBook({
       ask: async (ids) => (await this.#link?.askPeers(ids)) ?? NOT_CONNECTED,
       own: interfaceAddresses,
@@ -66,10 +92,12 @@ export class Agent {
     });
     this.#reflector = new ReflectorService({
       settings: parts.config.reflector,
+      permitted: () => parts.consent?.reflector !== false,
       server: parts.config.server,
       register: async (body) => (await this.#link?.registerReflector(body)) ?? NOT_CONNECTED,
       log: parts.log,
     });
+    if (parts.consent !== undefined) parts.consent.changed = () => this.#consentChanged();
   }
 
   /** Measures and reports until stop(). Throws FatalError when only a person can help. */
@@ -80,7 +108,7 @@ export class Agent {
     if (saved !== undefined && identity.client_id !== null) this.#apply(saved);
     await this.#host.sample();
     this.#hostTimer = setTimeout(() => this.#sampleHost(), FIRST_SAMPLE_MS);
-    const found = await capabilities({ reflector: config.reflector.allowed });
+    const found = await this.#abilities.first();
     if (found.ping === null) log.warn("ping does not work on this host; run `doctor` to see why");
     if (this.#stop.signal.aborted) return;
     this.#link = new Link(
@@ -94,6 +122,8 @@ export class Agent {
         apply: (instruction) => this.#apply(instruction),
         revision: () => this.#instruction?.revision,
         run: (request) => this.#runOrdered(request),
+        consent: () => this.#parts.consent?.report ?? null,
+        heard: () => this.#selfTest.heard(),
         watched: () => this.#sampleHost(),
         event: (what) => {
           this.#onLine(what.type);
@@ -108,6 +138,7 @@ export class Agent {
   /** Ends every run, sends what can be sent in two seconds, says goodbye. */
   async stop(): Promise<void> {
     this.#scheduler.stop();
+    this.#selfTest.stop();
     clearTimeout(this.#hostTimer);
     this.#stop.abort();
     await Promise.all([this.#link?.stop(LAST_FLUSH_MS), this.#reflector.stop()]);
@@ -116,6 +147,7 @@ export class Agent {
     killAllTools();
     this.#self.stop();
     this.#store.close();
+    this.#parts.consent?.close();
   }
 
   #onLine(what: "registered" | "connected" | "acked"): void {
@@ -123,6 +155,11 @@ export class Agent {
     if (what !== "registered") return;
     this.#peers.forget();
     void this.#reflector.renamed();
+  }
+
+  #consentChanged(): void {
+    this.#link?.tellConsent();
+    if (this.#instruction !== undefined) void this.#reflector.follow(this.#instruction);
   }
 
   #apply(instruction: Instruction): void {
@@ -150,7 +187,7 @@ export class Agent {
 
   async #runScheduled(test: InstructedTest, problem: string | undefined): Promise<void> {
     // A schedule that cannot be followed is told by a result that measured nothing.
-    const veto = problem === undefined ? this.#parts.veto : () => problem;
+    const veto = problem === undefined ? this.#parts.consent?.veto : () => problem;
     const order = {
       type: test.type,
       destination: test.destination,
@@ -165,6 +202,8 @@ export class Agent {
         : { ...measured, status: "failed", error: { code: "invalid_instruction", source: "agent", message: problem } };
     if (this.#aborted(result)) return;
     this.#record(result, test.test_id, null);
+    // One that was not measured here leaves its test as it was.
+    if (isUnmeasured(result)) return;
     const failing = result.status === "failed";
     const change = this.#failing.get(test.test_id) !== failing;
     this.#failing.set(test.test_id, failing);
@@ -173,12 +212,13 @@ export class Agent {
 
   /** Runs a test with everything this agent has for it; whoever watches hears how far it is. */
   async #measure(order: RunOrder, run: ToldRun, veto: Veto | undefined, progress = this.#progressOf(run)): Promise<Measurement> {
-    const measured = await runTest(order, this.#stop.signal, {
+    const around = {
       veto,
       peers: this.#peers,
       edge: this.#link?.edge,
-      progress: (fraction, note) => progress.running(fraction, note),
-    });
+      progress: (fraction: number, note: string) => progress.running(fraction, note),
+    };
+    const measured = await this.#selfTest.judge(() => runTest(order, this.#stop.signal, around));
     const named = peerDestination(order.destination);
     if (named?.kind === "client") this.#peers.report(named.client_id, measured);
     progress.finished();
@@ -206,7 +246,7 @@ export class Agent {
   #answerOrder(order: RunOrder, run: ToldRun & { readonly run_id: string }): void {
     const progress = this.#progressOf(run);
     progress.started();
-    this.#measure(order, run, this.#parts.veto, progress)
+    this.#measure(order, run, this.#parts.consent?.veto, progress)
       .then((result) => {
         if (this.#aborted(result)) return;
         this.#record(result, run.test_id, run.run_id);
@@ -221,14 +261,14 @@ export class Agent {
   }
 
   #record(result: Measurement, test_id: string | null, run_id: string | null): void {
-    this.#self.run += 1;
-    if (result.status === "failed") this.#self.failed += 1;
+    this.#self.note(result);
+    this.#abilities.tick(result.error?.code === "tool_missing");
     this.#keep("result", { test_id, run_id, ...result });
   }
 
   #keep(kind: Kind, item: Record<string, unknown>): void {
     const seq = this.#store.add(kind, item);
-    if (seq !== undefined) this.#link?.sample(kind, { seq, ...item });
+    this.#link?.sample(kind, { seq, ...item });
   }
 
   #sampleHost(): void {
@@ -241,23 +281,37 @@ export class Agent {
       .catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "sampling the host broke"))
       .finally(() => {
         this.#sampling = false;
+        // It changed while the sample was taken.
+        if (this.#selfTest.cutOff !== this.#toldCutOff) this.#sampleHost();
       });
   }
 
   async #keepHostSample(): Promise<void> {
+    await this.#parts.consent?.look();
+    // First, since it may take two seconds: what it says is true when the sample begins.
+    const reach = await this.#selfTest.sample();
     const sample = await this.#host.sample();
-    const { outbox, lost } = this.#store;
-    const own = await this.#self.sample({
-      depth: outbox.depth,
-      dropped: outbox.dropped + lost,
+    const { depth, dropped } = this.#store;
+    const own = this.#self.sample({
+      depth,
+      dropped,
       uploadFailures: this.#link?.uploader.failures ?? 0,
-      skipped: this.#scheduler.skipped,
+      overlapped: this.#scheduler.skipped,
+      lag: this.#scheduler.lag.p95,
       offset: this.#link?.offset ?? null,
     });
-    const detail = { ...sample.detail, ...(await this.#inventory()) };
+    const skipped = this.#self.skipped(this.#scheduler.skipped);
+    const detail = { ...sample.detail, ...reach.detail, skipped, ...(await this.#inventory()) };
     if (this.#stop.signal.aborted) return;
-    const metrics = { ...sample.metrics, ...own.metrics };
-    this.#keep("host", { ...sample, metrics, reasons: { ...sample.reasons, ...own.reasons }, detail });
+    const { metrics, reasons } = mergeSheets(sample, own, reach.sheet);
+    this.#toldCutOff = reach.cutOff;
+    this.#keep("host", {
+      ...sample,
+      metrics,
+      reasons,
+      detail,
+      flags: [...sample.flags, ...conditions.sampleFlags(), ...reach.flags],
+    });
   }
 
   /** Once a day, with the sample that is due then. */
@@ -266,4 +320,15 @@ export class Agent {
     this.#inventoryAt = performance.now();
     return { inventory: await inventory() };
   }
+}
+
+/** The metrics of several sheets in one; the later one knows better. */
+function mergeSheets(...sheets: readonly Pick<MetricSheet, "metrics" | "reasons">[]): MetricSheet {
+  const merged = new MetricSheet();
+  for (const { metrics, reasons } of sheets) {
+    for (const [name, value] of Object.entries(metrics) as [MetricName, MetricValue][]) {
+      merged.set(name, value, reasons[name] ?? "unsupported");
+    }
+  }
+  return merged;
 }

@@ -6,6 +6,7 @@ import { checkPing, hasFamily } from "./capabilities.ts";
 import { readConfig } from "./cli-run.ts";
 import { EdgeHttp } from "./edge-http.ts";
 import { EXIT } from "./exit.ts";
+import { type HostCoverage, hostCoverage } from "./host/coverage.ts";
 import { type Identity, StateDir } from "./identity.ts";
 import { installHint } from "./install-hint.ts";
 import { trustCa, useProxyFromEnvironment } from "./network.ts";
@@ -117,6 +118,7 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
   useProxyFromEnvironment();
   const identity = existsSync(config.state) ? readIdentity(config.state) : undefined;
   const server = config.server ?? identity?.server ?? undefined;
+  const covering = hostCoverage();
   const checks = [
     await pingCheck(),
     ...(await toolChecks()),
@@ -132,8 +134,9 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
   ];
   const fit = checks.every((each) => !each.needed || each.status === "ok");
   const host = { platform: process.platform, arch: process.arch, node: process.version };
-  if (json === true) process.stdout.write(`${JSON.stringify({ version: VERSION, host, fit, checks })}\n`);
-  else process.stdout.write(`${readable(checks)}\n`);
+  const host_metrics = await covering;
+  if (json === true) process.stdout.write(`${JSON.stringify({ version: VERSION, host, fit, checks, host_metrics })}\n`);
+  else process.stdout.write(`${readable(checks)}\n\n${readableCoverage(host_metrics)}\n`);
   process.exitCode = fit ? (checks.some((each) => each.status === "problem") ? EXIT.failed : EXIT.ok) : EXIT.cannotMeasure;
 }
 
@@ -157,6 +160,21 @@ function readable(checks: readonly Check[]): string {
       return each.fix === null ? [line] : [line, paint.dim(`         → ${each.fix}`)];
     })
     .join("\n");
+}
+
+/** Names shown beside a need; the JSON has all of them. */
+const NAMES_SHOWN = 4;
+
+function readableCoverage({ measured, total, missing }: HostCoverage): string {
+  const paint = paintFor(process.stdout);
+  const names = (metrics: readonly string[]) => {
+    const more = metrics.length - NAMES_SHOWN;
+    return more > 1 ? `${metrics.slice(0, NAMES_SHOWN).join(", ")} and ${more} more` : metrics.join(", ");
+  };
+  return [
+    `host: ${measured} of ${total} host metrics measured`,
+    ...missing.map(({ need, metrics }) => `  ${need}${paint.dim(`  (${names(metrics)})`)}`),
+  ].join("\n");
 }
 
 /** Adds `doctor`. */

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { REFLECTOR_PORT } from "#contract/peers";
 import { keepLedgerIn } from "./bandwidth/ledger.ts";
 import { type Config, fromEnvironment, fromFile, parseTags, type RawConfig, resolveConfig } from "./config.ts";
-import { loadAgreement } from "./consent.ts";
+import type { KeeperParts } from "./consent-keeper.ts";
 import { discoverServer } from "./discovery.ts";
 import { EXIT, FatalError, UsageError } from "./exit.ts";
 import { StateDir } from "./identity.ts";
@@ -58,13 +58,22 @@ function tellParent(event: Record<string, unknown>): void {
   if (process.send !== undefined && process.connected) process.send(event);
 }
 
+/** The consent file, read before anything is contacted. Its code is loaded where there is one. */
+async function readConsent(path: string): Promise<Pick<KeeperParts, "path" | "file">> {
+  const { readConsentFile } = await import("./consent-file.ts");
+  return { path, file: await readConsentFile(path) };
+}
+
+async function keepConsent(parts: Omit<KeeperParts, "now">) {
+  const [{ ConsentKeeper }, { hostClock }] = await Promise.all([import("./consent-keeper.ts"), import("./host-clock.ts")]);
+  return new ConsentKeeper({ ...parts, now: () => hostClock.now() });
+}
+
 async function run(flags: Flags): Promise<void> {
   // V8 would let its nursery grow to 64 MB and keep it; an agent makes little garbage and should stay small for months.
   setFlagsFromString("--semi-space-growth-factor=1");
-  const asked = readConfig(flags);
-  const agreement = asked.consent === undefined ? undefined : loadAgreement(asked.consent);
-  const allowed = asked.reflector.allowed && agreement?.reflector !== false;
-  const config = { ...asked, reflector: { ...asked.reflector, allowed } };
+  const config = readConfig(flags);
+  const file = config.consent === undefined ? undefined : await readConsent(config.consent);
   if (config.ca !== undefined) trustCa(config.ca);
   useProxyFromEnvironment();
   const state = prepareState(config);
@@ -73,7 +82,8 @@ async function run(flags: Flags): Promise<void> {
   const [{ Agent }, { createLog }] = await Promise.all([import("./agent.ts"), import("./log.ts")]);
   const log = createLog(config.log_level);
   log.info({ version: VERSION, server, state: config.state, name: config.name }, "starting");
-  const agent = new Agent({ config: { ...config, server }, state, log, veto: agreement?.veto, event: tellParent });
+  const consent = file === undefined ? undefined : await keepConsent({ ...file, state: state.path, server, log });
+  const agent = new Agent({ config: { ...config, server }, state, log, consent, event: tellParent });
   let stopping: Promise<void> | undefined;
   const stop = (why: string) => {
     log.info({ why }, "stopping");

@@ -22,6 +22,7 @@ import {
   type UploadBody,
   uploadReplySchema,
 } from "#contract/wire";
+import { askEdge, type EdgeAnswer, requestFailure } from "./edge-request.ts";
 import type { Carrier, UploadAnswer } from "./uploader.ts";
 
 const TIMEOUT_MS = 20_000;
@@ -101,7 +102,7 @@ export class EdgeHttp {
 
   async #json<Schema extends z.ZodType>(path: string, request: Request, schema: Schema): Promise<Answer<z.output<Schema>>> {
     try {
-      const response = await fetch(`${this.#base}/${path}`, {
+      const response = await askEdge(`${this.#base}/${path}`, {
         method: request.method,
         headers: {
           authorization: `Bearer ${request.token}`,
@@ -110,16 +111,16 @@ export class EdgeHttp {
           ...(request.body === undefined ? {} : { "content-type": "application/json" }),
           ...request.headers,
         },
-        ...(request.body === undefined ? {} : { body: request.body }),
-        redirect: "error",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        body: request.body,
+        timeout_ms: TIMEOUT_MS,
       });
-      const text = await response.text();
       if (response.status === 304) return understood(schema, undefined);
-      if (response.ok) return understood(schema, JSON.parse(text));
-      return { ok: false, refused: refusal(response, text) };
+      const { status, text } = response;
+      if (status >= 200 && status < 300) return understood(schema, JSON.parse(text));
+      if (status >= 300 && status < 400) return { ok: false, unreachable: `the server answered with a redirect (${status})` };
+      return { ok: false, refused: refusal(response) };
     } catch (error) {
-      return { ok: false, unreachable: explain(error) };
+      return { ok: false, unreachable: requestFailure(error) };
     }
   }
 }
@@ -130,8 +131,8 @@ function understood<Schema extends z.ZodType>(schema: Schema, value: unknown): A
   return { ok: false, unreachable: "the answer is not StreamSwarm's; is the server address right?" };
 }
 
-function refusal(response: Response, text: string): Refusal {
-  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+function refusal({ status, words, headers, text }: EdgeAnswer): Refusal {
+  const seconds = Number(headers["retry-after"] ?? Number.NaN);
   const retryAfter = Number.isFinite(seconds) ? Math.min(3600, Math.max(0, seconds)) * 1000 : null;
   let body: unknown;
   try {
@@ -142,16 +143,8 @@ function refusal(response: Response, text: string): Refusal {
   }
   const problem = problemSchema.safeParse(body).data;
   const fields = (problem?.errors ?? []).map((error) => `${error.path} ${error.message}`).join("; ");
-  const detail = [problem?.detail ?? response.statusText, fields].filter((part) => part !== "").join(" – ");
-  return { status: response.status, code: problem?.code ?? "", detail, retryAfter };
-}
-
-/** What a failed fetch means, from the innermost cause. */
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause;
-  if (cause instanceof Error) return cause.message === "" ? ((cause as NodeJS.ErrnoException).code ?? cause.name) : cause.message;
-  return error.name === "TimeoutError" ? "no answer in time" : error.message;
+  const detail = [problem?.detail ?? words, fields].filter((part) => part !== "").join(" – ");
+  return { status, code: problem?.code ?? "", detail, retryAfter };
 }
 
 /** Uploads over HTTPS. */

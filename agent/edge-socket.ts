@@ -16,6 +16,8 @@ export type RunFrame = Extract<EdgeFrame, { type: "run" }>;
 
 /** What the agent does on the edge's frames. */
 export interface SessionEvents {
+  /** Anything came from the edge. */
+  heard?(): void;
   hello(): Record<string, unknown>;
   /** `sent` and `received` enclose the server's time, epoch ms. */
   welcome(frame: Welcome, sent: number, received: number): void;
@@ -86,6 +88,7 @@ export class SocketSession implements Carrier {
   received(text: string): void {
     if (this.#over) return;
     this.#heard = true;
+    this.#events.heard?.();
     if (text === "pong") return;
     const frame = edgeFrameSchema.safeParse(parse(text));
     if (frame.success) this.#handle(frame.data);

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { StringDecoder } from "node:string_decoder";
+import { Recent } from "./recent.ts";
 
 const POSIX_DIRS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/run/current-system/sw/bin", "/run/wrappers/bin"];
 const STDOUT_LIMIT = 1024 * 1024;
@@ -78,6 +79,12 @@ export interface ToolRun {
 }
 
 const running = new Set<ChildProcess>();
+
+/** How long starting a tool took, ms: this process stands still for that long. */
+export const toolStarts = new Recent();
+
+/** Process ids of the tools that run now. */
+export const runningPids = (): number[] => [...running].flatMap(({ pid }) => pid ?? []);
 
 /** How many tools run now. */
 export const runningTools = (): number => running.size;
@@ -213,6 +220,7 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
 
 /** Starts the child, or the reason why spawn itself threw (as it does for EPERM and EAGAIN on some systems). */
 function start(order: ToolOrder): { child: ChildProcess } | { startError: string } {
+  const begun = performance.now();
   try {
     const child = spawn(order.file, [...order.args], {
       cwd: process.platform === "win32" ? undefined : "/",
@@ -222,6 +230,7 @@ function start(order: ToolOrder): { child: ChildProcess } | { startError: string
       windowsHide: true,
       shell: false,
     });
+    toolStarts.push(performance.now() - begun);
     return { child };
   } catch (error) {
     return { startError: (error as NodeJS.ErrnoException).code ?? "UNKNOWN" };

@@ -1,5 +1,5 @@
 // Small private files that are whole or not there.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a directory only its owner may enter. */
@@ -15,18 +15,34 @@ function syncDir(path: string): void {
   closeSync(fd);
 }
 
-/** Replaces a file (mode 0600) at once: a crash leaves the old or the new text, never half of one. */
+/** Replaces a file (mode 0600) at once: a crash or a full disk leaves the old or the new text, never half of one. */
 export function writeAtomically(path: string, text: string): void {
   const temporary = `${path}.tmp`;
-  const fd = openSync(temporary, "w", 0o600);
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(temporary, "w", 0o600);
+    try {
+      // Not writeSync: a disk that fills up takes a part of the text and calls that a success.
+      writeFileSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    // Half a file would only take the room that is missing.
+    removeIfPossible(temporary);
+    throw error;
   }
-  renameSync(temporary, path);
   syncDir(dirname(path));
+}
+
+/** Removes a file that nobody needs: one that is not there, or may not be removed, is no matter. */
+export function removeIfPossible(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // What matters failed before, or will fail after, and says why.
+  }
 }
 
 /** A file's text, or undefined when there is no such file. */

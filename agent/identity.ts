@@ -1,10 +1,11 @@
 // Who this installation is: a random id, and the client id and token its server gave it.
 import { randomUUID } from "node:crypto";
-import { chmodSync, existsSync, renameSync } from "node:fs";
+import { chmodSync, existsSync, renameSync, statSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Instruction, instructionSchema } from "#contract/wire";
+import { FatalError } from "./exit.ts";
 import { makePrivateDir, readIfThere, writeAtomically } from "./files.ts";
 
 const identitySchema = z.object({
@@ -32,6 +33,8 @@ const fresh = (): Identity => ({ install_id: randomUUID(), server: null, client_
 /** The state directory: identity and last instruction. Directory 0700, files 0600. */
 export class StateDir {
   readonly path: string;
+  /** What the files should hold, by name. */
+  readonly #texts = new Map<string, string>();
 
   constructor(path: string) {
     this.path = path;
@@ -40,7 +43,8 @@ export class StateDir {
   /** Makes the directory; throws what the system says when it cannot. */
   prepare(): void {
     makePrivateDir(this.path);
-    if (process.platform !== "win32") chmodSync(this.path, 0o700);
+    // Not where it is right already: a read-only file system lets nobody say so again.
+    if (process.platform !== "win32" && (statSync(this.path).mode & 0o777) !== 0o700) chmodSync(this.path, 0o700);
   }
 
   file(name: string): string {
@@ -54,16 +58,23 @@ export class StateDir {
 
   /** The stored identity, else a new one, which is stored at once. An unreadable one is moved aside. */
   loadIdentity(): Identity {
-    const known = this.peekIdentity();
-    if (known !== undefined) return known;
-    this.#moveAside("identity.json");
-    const created = fresh();
-    this.saveIdentity(created);
-    return created;
+    try {
+      const known = this.peekIdentity();
+      if (known !== undefined) return known;
+      const created = fresh();
+      this.#moveAside("identity.json");
+      this.saveIdentity(created);
+      return created;
+    } catch (error) {
+      throw new FatalError(
+        `the identity of this agent cannot be kept in ${this.path}: ${(error as Error).message}. ` +
+          "Nothing was registered, since every start would make another client. Make room there, or name another --state directory",
+      );
+    }
   }
 
   saveIdentity(identity: Identity): void {
-    writeAtomically(this.file("identity.json"), `${JSON.stringify(identity, null, 2)}\n`);
+    this.#write("identity.json", `${JSON.stringify(identity, null, 2)}\n`);
   }
 
   /** The instruction held last, so that an agent measures on while its server is away. */
@@ -72,14 +83,26 @@ export class StateDir {
   }
 
   saveInstruction(instruction: Instruction): void {
-    writeAtomically(this.file("instruction.json"), `${JSON.stringify(instruction)}\n`);
+    this.#write("instruction.json", `${JSON.stringify(instruction)}\n`);
+  }
+
+  /** Writes again what could not be written, or was removed. Throws what the system says. */
+  restore(): void {
+    for (const [name, text] of this.#texts) if (readIfThere(this.file(name)) !== text) this.#write(name, text);
+  }
+
+  #write(name: string, text: string): void {
+    this.#texts.set(name, text);
+    writeAtomically(this.file(name), text);
   }
 
   #parse<Schema extends z.ZodType>(name: string, schema: Schema): z.output<Schema> | undefined {
     const text = readIfThere(this.file(name));
     if (text === undefined) return undefined;
     try {
-      return schema.safeParse(JSON.parse(text)).data;
+      const known = schema.safeParse(JSON.parse(text)).data;
+      if (known !== undefined) this.#texts.set(name, text);
+      return known;
     } catch {
       // Not JSON: the same as not there; loadIdentity keeps the file for whoever wants to look.
       return undefined;

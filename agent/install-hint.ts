@@ -11,6 +11,8 @@ const PACKAGES: Readonly<Record<string, Partial<Record<Manager, string>>>> = {
   tracepath: { apt: "iputils-tracepath", apk: "iputils-tracepath", dnf: "iputils" },
   tcpdump: { apt: "tcpdump", apk: "tcpdump", dnf: "tcpdump" },
   ip: { apt: "iproute2", apk: "iproute2", dnf: "iproute" },
+  smartctl: { apt: "smartmontools", apk: "smartmontools", dnf: "smartmontools", brew: "smartmontools" },
+  iw: { apt: "iw", apk: "iw", dnf: "iw" },
 };
 
 const COMMAND: Readonly<Partial<Record<Manager, string>>> = {
@@ -41,7 +43,7 @@ function manager(): Manager {
 }
 
 /**
- * How to get a tool (`ping`, `traceroute`, `mtr`, `tracepath`, `ss`, `ip`), the right to open raw sockets (`raw`), or the right
+ * How to get a tool (`ping`, `traceroute`, `mtr`, `tracepath`, `ss`, `ip`, `smartctl`, `iw`), the right to open raw sockets (`raw`), or the right
  * to use ping: `ping-permission` where it may open no
  * socket, `ping-start` where it may not even start, since its file asks for a capability this process cannot have.
  */

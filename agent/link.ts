@@ -1,22 +1,24 @@
 // The line to the server: registers, connects, reconnects, falls back to HTTPS, and knows when to stop trying.
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ConsentReport } from "#contract/consent";
 import { CLOSE } from "#contract/limits";
 import type { PeersReply, ReflectorBody, ReflectorReply } from "#contract/peers";
 import type { Capabilities, HeartbeatReply, Instruction } from "#contract/wire";
 import { backoffMs } from "./backoff.ts";
 import type { Cadence } from "./cadence.ts";
-import { ClockOffset } from "./clock-offset.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./connect.ts";
 import { type Answer, EdgeHttp } from "./edge-http.ts";
 import type { RunFrame, SessionEnd, SocketSession } from "./edge-socket.ts";
 import { FatalError } from "./exit.ts";
+import { hostClock } from "./host-clock.ts";
 import { httpMode } from "./http-mode.ts";
 import type { Identity, StateDir } from "./identity.ts";
 import { InstructionReader } from "./instruction-reader.ts";
 import type { Log } from "./log.ts";
-import type { Kind, Outbox } from "./outbox.ts";
+import type { Kind } from "./outbox-items.ts";
+import { OutboxNews } from "./outbox-news.ts";
 import type { OutboxStore } from "./outbox-store.ts";
 import type { EdgeAccess } from "./probes/probe.ts";
 import { register, registrationVerdict } from "./registration.ts";
@@ -49,6 +51,10 @@ export interface LinkParts {
   /** Revision in force, or undefined before the first instruction. */
   readonly revision: () => number | undefined;
   readonly run: (request: RunRequest) => void;
+  /** What this host's owner allows, as it is told; null without a consent file. */
+  readonly consent?: () => ConsentReport | null;
+  /** Anything came from the server. */
+  readonly heard?: () => void;
   /** Somebody began to watch. */
   readonly watched: () => void;
   /** Milestones; `acked` when the server has stored test results. */
@@ -69,7 +75,7 @@ export class Link {
   readonly #stop = new AbortController();
   readonly #boot = randomUUID();
   readonly #seenRuns = new Set<string>();
-  readonly #clock = new ClockOffset();
+  readonly #news: OutboxNews;
   readonly #reader: InstructionReader;
   readonly uploader: Uploader;
   #identity: Identity;
@@ -78,16 +84,24 @@ export class Link {
   #attempt = 0;
   #refusedUpgrades = 0;
   #enrolledAgain = false;
+  #capabilities: Capabilities;
 
   constructor(parts: LinkParts, identity: Identity) {
     this.#parts = parts;
     this.#identity = identity;
+    hostClock.awaitEdge();
     this.#http = new EdgeHttp(parts.config.server, VERSION);
+    this.#capabilities = parts.capabilities;
+    this.#news = new OutboxNews((outbox) => {
+      const listens = this.#session?.welcomed === true;
+      if (listens) this.#session?.send({ type: "outbox", outbox });
+      return listens;
+    });
     this.uploader = new Uploader({
-      outbox: () => parts.store.outbox,
+      outbox: () => parts.store,
       boot: this.#boot,
       cadence: parts.cadence,
-      offset: () => this.#clock.value,
+      offset: () => hostClock.offset,
       acked: (to, results) => {
         // A server that stores is a good one: the next wait begins small again.
         this.#attempt = 0;
@@ -105,11 +119,13 @@ export class Link {
       log: parts.log,
     });
     parts.store.replaced = () => this.#session?.close(4000, "the outbox was replaced");
+    parts.store.changed = () => this.#news.tell(parts.store.figures);
+    parts.store.remade = () => this.#restoreState();
   }
 
   /** Agent clock minus edge clock, ms; null before the first estimate. */
   get offset(): number | null {
-    return this.#clock.value;
+    return hostClock.offset;
   }
 
   /** Keeps the line up until stopped. Throws FatalError when only a person can help. */
@@ -186,27 +202,70 @@ export class Link {
     return client_id === null || (server !== config.server && config.token !== undefined);
   }
 
+  /** The consent file changed: told at once over a socket, else with the next greeting. */
+  tellConsent(): void {
+    if (this.#session?.welcomed) this.#session.send({ type: "consent", consent: this.#parts.consent?.() });
+  }
+
+  /** Looked up again: what this host can do is told where it is news. */
+  capable(found: Capabilities): void {
+    if (JSON.stringify(found) === JSON.stringify(this.#capabilities)) return;
+    this.#capabilities = found;
+    if (this.#session?.welcomed) this.#session.send({ type: "capabilities", version: VERSION, capabilities: found });
+  }
+
   #save(identity: Identity): void {
     this.#identity = identity;
-    this.#parts.state.saveIdentity(identity);
+    try {
+      this.#parts.state.saveIdentity(identity);
+    } catch (error) {
+      this.#unsaved(error);
+    }
+  }
+
+  /** Writes identity and instruction where they are missing or older. */
+  #restoreState(): void {
+    try {
+      this.#parts.state.restore();
+    } catch (error) {
+      this.#unsaved(error);
+    }
+  }
+
+  #unsaved(error: unknown): void {
+    const why = (error as Error).message;
+    this.#parts.log.error({ why }, "the identity could not be saved; a restart before it is would register another client");
   }
 
   async #register(): Promise<Verdict | undefined> {
-    const { config, log, capabilities, store } = this.#parts;
+    const { config, log, store, state } = this.#parts;
     const enrolled_with = createHash("sha256")
       .update(config.token ?? "")
       .digest("hex");
     if (this.#identity.client_id === null && this.#identity.enrolled_with === enrolled_with) {
       throw new FatalError(`this agent's client was retired or deleted. ${ENROL_AGAIN}`);
     }
+    try {
+      state.saveIdentity(this.#identity);
+    } catch (error) {
+      const why = (error as Error).message;
+      log.error(
+        { why, state: state.path },
+        "not registering, since the identity could not be kept: make room for it; trying again",
+      );
+      return { next: "retry" };
+    }
     const sent = Date.now();
-    const answer = await register(this.#http, config, this.#identity, capabilities);
+    const answer = await register(this.#http, config, this.#identity, {
+      capabilities: this.#capabilities,
+      consent: this.#parts.consent?.(),
+    });
     if (!answer.ok) return this.#registrationFailed(answer);
     const { client_id, token, last_seq, instruction, server_time } = answer.value;
-    this.#clock.learn(server_time, sent, Date.now());
+    hostClock.learn(server_time, sent, Date.now());
     // Another client's numbers mean nothing here: a new client counts from 1.
-    if (client_id !== this.#identity.client_id) store.outbox.restart();
-    store.outbox.reconcile(last_seq);
+    if (client_id !== this.#identity.client_id) store.restart();
+    store.reconcile(last_seq);
     this.#save({ ...this.#identity, client_id, token, server: config.server, enrolled_with });
     this.#attempt = 0;
     log.info({ client_id, server: config.server }, "registered");
@@ -290,9 +349,10 @@ export class Link {
 
   #events() {
     return {
-      hello: () => this.#greeting(this.#parts.store.outbox),
+      heard: () => this.#parts.heard?.(),
+      hello: () => this.#greeting(),
       welcome: (frame: { last_seq: number; instruction: Instruction; server_time: number }, sent: number, received: number) => {
-        this.#clock.learn(frame.server_time, sent, received);
+        hostClock.learn(frame.server_time, sent, received);
         this.#greeted(frame.last_seq);
         this.#parts.apply(frame.instruction);
         this.#acknowledge(frame.instruction.revision);
@@ -306,19 +366,20 @@ export class Link {
 
   /** The server knows this agent and the last number it holds. */
   #greeted(lastSeq: number): void {
-    this.#parts.store.outbox.reconcile(lastSeq);
+    this.#parts.store.reconcile(lastSeq);
+    this.#restoreState();
     this.#parts.log.info({ client_id: this.#identity.client_id }, "connected");
     this.#parts.event({ type: "connected", client_id: this.#identity.client_id ?? "" });
   }
 
-  #greeting(outbox: Outbox): Record<string, unknown> {
-    const { lost } = this.#parts.store;
+  #greeting(): Record<string, unknown> {
     return {
       version: VERSION,
       boot: this.#boot,
-      outbox: { depth: outbox.depth, dropped: outbox.dropped + lost },
-      capabilities: this.#parts.capabilities,
-      clock: { now: Date.now(), offset_ms: this.#clock.value },
+      outbox: this.#parts.store.figures,
+      capabilities: this.#capabilities,
+      consent: this.#parts.consent?.(),
+      clock: { now: Date.now(), offset_ms: hostClock.offset },
     };
   }
 
@@ -327,8 +388,7 @@ export class Link {
   }
 
   #live(until: number): void {
-    const edgeNow = Date.now() - (this.#clock.value ?? 0);
-    const news = this.#parts.cadence.watch(until - edgeNow);
+    const news = this.#parts.cadence.watch(until - hostClock.edgeNow());
     if (!news) return;
     this.#parts.watched();
     this.uploader.soon();
@@ -344,9 +404,10 @@ export class Link {
 
   /** Heartbeats and uploads over HTTPS, until it is time to try the socket again. */
   async #overHttps(): Promise<Verdict | undefined> {
-    const { cadence, store } = this.#parts;
+    const { cadence } = this.#parts;
     const heard = (reply: HeartbeatReply, sent: number, first: boolean) => {
-      this.#clock.learn(reply.server_time, sent, Date.now());
+      this.#parts.heard?.();
+      hostClock.learn(reply.server_time, sent, Date.now());
       if (first) this.#greeted(reply.last_seq);
       if (reply.revision !== this.#parts.revision()) this.#reader.refresh(reply.revision);
       if (reply.live_until > 0) this.#live(reply.live_until);
@@ -358,7 +419,7 @@ export class Link {
         token: this.#identity.token ?? "",
         uploader: this.uploader,
         cadence,
-        greeting: () => this.#greeting(store.outbox),
+        greeting: () => this.#greeting(),
         heard,
         sleep: (ms) => this.#sleep(ms),
         stopped: () => this.#stopped,

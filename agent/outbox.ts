@@ -1,10 +1,14 @@
 // What was measured and not yet acknowledged, on disk. Every item gets the next number of one gapless count per client.
-// Write-ahead log with a full sync: an item that add() returned a number for survives kill -9 and a power cut.
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { LIMITS } from "#contract/limits";
+// Write-ahead log with a full sync: an item that add() returned a number for survives kill -9 and a power cut. An outbox in
+// memory (path MEMORY) promises nothing of the kind; it stands in while the disk takes nothing (outbox-store.ts).
 
-export type Kind = "result" | "host";
-export type Range = [from: number, to: number];
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { diskProblem, sqliteCode } from "./disk.ts";
+import { Counters, type Counts } from "./outbox-counters.ts";
+import { Gaps, type Range } from "./outbox-gaps.ts";
+import { encode, Items, type Kind } from "./outbox-items.ts";
+import { OutboxRoom } from "./outbox-room.ts";
 
 /** Numbers from..to, each in an item or in a dropped range. */
 export interface Batch {
@@ -20,42 +24,40 @@ export interface OutboxLimits {
   readonly bytes: number;
 }
 
+/** Path of an outbox that is no file. */
+export const MEMORY = ":memory:";
+const SQLITE_FULL = 13;
 const DEFAULT_LIMITS: OutboxLimits = { items: 500_000, bytes: 200 * 1024 * 1024 };
+/** A full outbox drops the oldest until this much is left, so that it need not be done for every item. */
+const KEPT = 0.95;
 /** Ranges one upload may name. */
 const RANGES_PER_BATCH = 100;
 
-/** item: what waits. gone: numbers nobody will ever hold again. state: next, sent (highest ever put in an upload), acked, dropped. */
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS item (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS gone (first INTEGER PRIMARY KEY, last INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-INSERT OR IGNORE INTO state VALUES ('next', 1), ('sent', 0), ('acked', 0), ('dropped', 0);
-`;
-
-type StateName = "next" | "sent" | "acked" | "dropped";
-
 export class Outbox {
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #limits: OutboxLimits;
-  readonly #insert: StatementSync;
-  readonly #after: StatementSync;
-  readonly #write: StatementSync;
-  readonly #state: Record<StateName, number>;
-  #count = 0;
-  #bytes = 0;
+  readonly #room: OutboxRoom | undefined;
+  readonly #gaps: Gaps;
+  readonly #items: Items;
+  readonly #counters: Counters;
+  /** Numbers dropped while they were under way: the server may hold them all the same, and then they are not lost. */
+  #unsure: number[] = [];
 
-  constructor(path: string, limits: OutboxLimits = DEFAULT_LIMITS) {
+  /** `after`: the number that the first of a new outbox follows. */
+  constructor(path: string, limits: OutboxLimits = DEFAULT_LIMITS, after = 0) {
+    this.#path = path;
     this.#limits = limits;
     this.#db = new DatabaseSync(path);
     try {
       // Exclusive: two agents on one state directory would both count on from the same number.
-      this.#db.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
-      this.#db.exec(SCHEMA);
-      this.#insert = this.#db.prepare("INSERT INTO item (seq, kind, body) VALUES (?, ?, ?)");
-      this.#after = this.#db.prepare("SELECT seq, kind, body FROM item WHERE seq > ? ORDER BY seq");
-      this.#write = this.#db.prepare("UPDATE state SET value = ? WHERE name = ?");
-      this.#state = this.#readState();
-      this.#recount();
+      this.#room = path === MEMORY ? undefined : new OutboxRoom(this.#db, path);
+      this.#items = new Items(this.#db);
+      this.#gaps = new Gaps(this.#db);
+      this.#counters = new Counters(this.#db);
+      this.#items.recount(this.#state.acked);
+      if (after > 0) this.#counters.set({ next: after + 1, sent: after, acked: after });
+      this.#room?.prepare();
     } catch (error) {
       this.#db.close();
       throw error;
@@ -64,7 +66,7 @@ export class Outbox {
 
   /** Items that wait. */
   get depth(): number {
-    return this.#count;
+    return this.#items.size.count;
   }
 
   /** Numbers given up so far: the outbox was full, or the server asked for what it had acknowledged before. */
@@ -72,29 +74,52 @@ export class Outbox {
     return this.#state.dropped;
   }
 
+  /** Whether numbers are on their way to the server that it did not acknowledge. */
+  get inFlight(): boolean {
+    return this.#state.sent > this.#state.acked;
+  }
+
+  /** The highest number that the server has acknowledged. */
+  get acknowledged(): number {
+    return this.#state.acked;
+  }
+
+  /** The highest number that was ever put in an upload. */
+  get sent(): number {
+    return this.#state.sent;
+  }
+
+  /** Whether the disk lets it hold no more than it does: the oldest goes when something comes. */
+  get short(): boolean {
+    return this.#room?.short === true;
+  }
+
   /** The number the next item will get. */
   get next(): number {
     return this.#state.next;
+  }
+
+  get #state(): Readonly<Counts> {
+    return this.#counters.counts;
   }
 
   /** Stores an item (without its seq) and answers its number. */
   add(kind: Kind, item: Record<string, unknown>): number {
     const seq = this.#state.next;
     const body = encode(item);
-    this.#transaction(() => {
-      this.#insert.run(seq, kind, body);
-      this.#set("next", seq + 1);
-    });
-    this.#count += 1;
-    this.#bytes += Buffer.byteLength(body);
-    if (this.#count > this.#limits.items || this.#bytes > this.#limits.bytes) this.#shed();
+    this.#room?.provide();
+    if (this.#room?.tight) this.#addForOldest(kind, body);
+    else this.#transaction(() => this.#append(kind, body));
+    const { items, bytes } = this.#limits;
+    const { size } = this.#items;
+    if (size.count > items || size.bytes > bytes) this.#transaction(() => this.#shed(items * KEPT, bytes * KEPT));
     return seq;
   }
 
-  /** The oldest items that fit, or undefined when there are none. `maxBytes` counts the items' JSON. */
-  batch(maxItems: number, maxBytes: number): Batch | undefined {
+  /** The oldest items that fit, or undefined when there are none. `maxBytes` counts the items' JSON; `last` ends it. */
+  batch(maxItems: number, maxBytes: number, last = Number.MAX_SAFE_INTEGER): Batch | undefined {
     const from = this.#state.acked + 1;
-    const gone = this.#gone(from);
+    const gone = this.#gaps.since(from);
     const batch = { from, to: from - 1, results: [], hosts: [], dropped: [] } as { -readonly [Key in keyof Batch]: Batch[Key] };
     let bytes = 0;
     const passGone = () => {
@@ -105,33 +130,40 @@ export class Outbox {
       }
     };
     passGone();
-    for (const row of this.#after.iterate(this.#state.acked)) {
-      const seq = Number(row.seq);
-      const body = String(row.body);
+    for (const { seq, kind, body } of this.#items.after(this.#state.acked)) {
       bytes += Buffer.byteLength(body) + 32;
       const items = batch.results.length + batch.hosts.length;
-      if (seq !== batch.to + 1 || items >= maxItems || (items > 0 && bytes > maxBytes)) break;
-      const list = row.kind === "host" ? batch.hosts : batch.results;
+      if (seq !== batch.to + 1 || seq > last || items >= maxItems || (items > 0 && bytes > maxBytes)) break;
+      const list = kind === "host" ? batch.hosts : batch.results;
       list.push({ seq, ...(JSON.parse(body) as Record<string, unknown>) });
       batch.to = seq;
       passGone();
     }
+    // Now it hears that they are dropped.
+    this.#unsure = this.#unsure.filter((seq) => seq > batch.to);
     return batch.to < from ? undefined : batch;
   }
 
   /** Notes that numbers up to `to` are about to leave; call before sending. */
   sending(to: number): void {
-    if (to > this.#state.sent) this.#set("sent", to);
+    if (to > this.#state.sent) this.#counters.set({ sent: to });
   }
 
-  /** The server holds everything up to `to`: forgets it. */
+  /**
+   * The server holds everything up to `to`: forgets it. Where the disk takes not even that, it is remembered without it: the
+   * next acknowledgement deletes it, and after a restart the server says again what it holds.
+   */
   acked(to: number): void {
     const last = Math.min(to, this.#state.sent);
     if (last <= this.#state.acked) return;
-    this.#transaction(() => {
-      this.#forget(last);
-      this.#set("acked", last);
-    });
+    try {
+      this.#delete(last);
+      if (this.depth === 0) this.#room?.giveBack();
+    } catch (error) {
+      if (diskProblem(error, dirname(this.#path)) === undefined) throw error;
+      this.#counters.counts = { ...this.#state, acked: last };
+      this.#items.recount(last);
+    }
   }
 
   /**
@@ -141,22 +173,57 @@ export class Outbox {
    * acknowledged (it lost data), the missing numbers are given up, so that it does not wait for them for ever.
    */
   reconcile(lastSeq: number): void {
+    if (lastSeq >= this.#state.acked && lastSeq <= this.#state.sent) this.acked(lastSeq);
+    else this.#agree(lastSeq);
+  }
+
+  #agree(lastSeq: number): void {
     if (lastSeq > this.#state.sent) this.#renumber(lastSeq - this.#state.sent, lastSeq);
-    else if (lastSeq >= this.#state.acked) this.acked(lastSeq);
+    else if (lastSeq >= this.#state.acked) this.#delete(lastSeq);
     else this.#giveUp(lastSeq + 1, this.#state.acked);
+  }
+
+  #delete(last: number): void {
+    this.#transaction(() => {
+      this.#forget(last);
+      const arrived = this.#unsure.filter((seq) => seq <= last).length;
+      this.#counters.set({ acked: last, ...(arrived > 0 ? { dropped: this.#state.dropped - arrived } : {}) });
+      this.#unsure = this.#unsure.filter((seq) => seq > last);
+    });
   }
 
   /** Numbers everything that waits from 1 again, for a new client. */
   restart(): void {
     this.#transaction(() => {
-      this.#db.exec(`
-        CREATE TABLE moved AS SELECT ROW_NUMBER() OVER (ORDER BY seq) AS seq, kind, body FROM item;
-        DELETE FROM item; DELETE FROM gone;
-        INSERT INTO item SELECT seq, kind, body FROM moved;
-        DROP TABLE moved;`);
-      this.#set("next", this.#count + 1);
-      this.#set("sent", 0);
-      this.#set("acked", 0);
+      this.#items.forget(this.#state.acked, this.#state.acked);
+      if (this.#state.next > 1) this.#items.restart();
+      this.#gaps.clear();
+      this.#counters.set({ next: this.depth + 1, sent: 0, acked: 0 });
+      this.#unsure = [];
+    });
+  }
+
+  /**
+   * Takes over what waits in an outbox that stood in for this one. `base`: the number up to which the server held this one's
+   * items when the other began to count; undefined when it never spoke with the server. `anew`: for a new client. All or nothing.
+   */
+  takeOver(other: Outbox, base: number | undefined, anew = false): void {
+    this.#transaction(() => {
+      if (anew) this.restart();
+      if (base !== undefined) {
+        this.#agree(base);
+        // What was under way behind that number did not arrive: the other's items have taken the numbers.
+        if (this.#state.sent > base) this.#counters.set({ sent: base });
+        this.#agree(other.#state.acked);
+      }
+      let seq = other.#state.acked;
+      for (const item of other.#items.after(seq)) {
+        this.#skip(item.seq - seq - 1);
+        this.#append(item.kind, item.body);
+        seq = item.seq;
+      }
+      this.#skip(other.#state.next - 1 - seq);
+      this.#counters.set({ dropped: this.dropped + other.dropped });
     });
   }
 
@@ -164,125 +231,101 @@ export class Outbox {
     this.#db.close();
   }
 
+  /** Gives the next number to an item. */
+  #append(kind: Kind, body: string): void {
+    const seq = this.#state.next;
+    this.#items.append({ seq, kind, body });
+    this.#counters.set({ next: seq + 1 });
+  }
+
+  /** Gives the next numbers to nothing. */
+  #skip(numbers: number): void {
+    if (numbers <= 0) return;
+    const first = this.#state.next;
+    this.#gaps.add(first, first + numbers - 1);
+    this.#counters.set({ next: first + numbers });
+  }
+
+  /** Where there is no room for another item: the oldest make it, more of them with each try. */
+  #addForOldest(kind: Kind, body: string): void {
+    for (const kept of [KEPT, 0.5, 0]) {
+      try {
+        this.#transaction(() => {
+          // What was acknowledged and could not be deleted goes first.
+          this.#items.forget(this.#state.acked, this.#state.acked);
+          const { count, bytes } = this.#items.size;
+          this.#shed(Math.min(count - 1, count * kept), bytes * kept);
+          this.#append(kind, body);
+        });
+        return;
+      } catch (error) {
+        if (sqliteCode(error) !== SQLITE_FULL || kept === 0) throw error;
+      }
+    }
+  }
+
   /** Never-sent numbers start behind `sent`; they all move by the same distance, so order and gaplessness stay. */
   #renumber(distance: number, lastSeq: number): void {
     const { sent } = this.#state;
     this.#transaction(() => {
       this.#forget(sent);
-      // Through negative numbers, since SQLite checks uniqueness row by row.
-      this.#db.prepare("UPDATE item SET seq = -(seq + ?)").run(distance);
-      this.#db.exec("UPDATE item SET seq = -seq");
-      this.#db.prepare("UPDATE gone SET first = -(first + ?), last = last + ?").run(distance, distance);
-      this.#db.exec("UPDATE gone SET first = -first");
-      this.#set("next", Math.max(this.#state.next, sent + 1) + distance);
-      this.#set("sent", lastSeq);
-      this.#set("acked", lastSeq);
+      this.#items.move(distance);
+      this.#gaps.move(distance);
+      this.#counters.set({ next: Math.max(this.next, sent + 1) + distance, sent: lastSeq, acked: lastSeq });
+      this.#unsure = [];
     });
   }
 
   /** Deletes numbers up to `last`, items and ranges. */
   #forget(last: number): void {
-    this.#deleteItems(last);
-    this.#db.prepare("DELETE FROM gone WHERE last <= ?").run(last);
-    this.#db.prepare("UPDATE gone SET first = ? WHERE first <= ?").run(last + 1, last);
-  }
-
-  /** Only what goes is counted: a scan of a long backlog at every acknowledgement would take minutes in all. */
-  #deleteItems(last: number): void {
-    const size = "SELECT count(*) AS items, coalesce(sum(length(CAST(body AS BLOB))), 0) AS bytes FROM item WHERE seq <= ?";
-    const going = this.#db.prepare(size).get(last);
-    this.#db.prepare("DELETE FROM item WHERE seq <= ?").run(last);
-    this.#count -= Number(going?.items ?? 0);
-    this.#bytes -= Number(going?.bytes ?? 0);
+    this.#items.forget(last, this.#state.acked);
+    this.#gaps.forget(last);
   }
 
   #giveUp(first: number, last: number): void {
     this.#transaction(() => {
-      this.#addGone(first, last);
-      this.#set("acked", first - 1);
-      this.#set("dropped", this.#state.dropped + last - first + 1);
+      this.#gaps.add(first, last);
+      this.#counters.set({ acked: first - 1, dropped: this.dropped + last - first + 1 });
     });
   }
 
-  /** Drops the oldest items until a twentieth of the room is free, so that it need not be done for every item. */
-  #shed(): void {
-    const rows = this.#db.prepare("SELECT seq, length(CAST(body AS BLOB)) AS bytes FROM item ORDER BY seq").iterate();
-    let count = this.#count;
-    let bytes = this.#bytes;
+  /** Drops the oldest items until at most so many, with so many bytes, are left. */
+  #shed(items: number, most: number): void {
+    let { count, bytes } = this.#items.size;
     let first = 0;
     let last = 0;
-    for (const row of rows) {
-      if (count <= this.#limits.items * 0.95 && bytes <= this.#limits.bytes * 0.95) break;
-      last = Number(row.seq);
+    for (const oldest of this.#items.sizesAfter(this.#state.acked)) {
+      if (count <= items && bytes <= most) break;
+      last = oldest.seq;
       first ||= last;
+      if (last <= this.#state.sent) this.#unsure.push(last);
       count -= 1;
-      bytes -= Number(row.bytes);
+      bytes -= oldest.bytes;
     }
     if (last === 0) return;
-    const dropped = this.#count - count;
-    this.#transaction(() => {
-      this.#deleteItems(last);
-      this.#addGone(first, last);
-      this.#set("dropped", this.#state.dropped + dropped);
-    });
-  }
-
-  /** Remembers a range, joined with a range it touches. */
-  #addGone(first: number, last: number): void {
-    const before = this.#db.prepare("SELECT first FROM gone WHERE last = ?").get(first - 1);
-    const after = this.#db.prepare("SELECT last FROM gone WHERE first = ?").get(last + 1);
-    this.#db.prepare("DELETE FROM gone WHERE last = ? OR first = ?").run(first - 1, last + 1);
-    const start = before === undefined ? first : Number(before.first);
-    this.#db.prepare("INSERT INTO gone VALUES (?, ?)").run(start, after === undefined ? last : Number(after.last));
-  }
-
-  #gone(from: number): Range[] {
-    const rows = this.#db.prepare("SELECT first, last FROM gone WHERE last >= ? ORDER BY first").all(from);
-    return rows.map((row) => [Math.max(from, Number(row.first)), Number(row.last)]);
-  }
-
-  #set(name: StateName, value: number): void {
-    this.#write.run(value, name);
-    this.#state[name] = value;
-  }
-
-  #readState(): Record<StateName, number> {
-    const state: Record<StateName, number> = { next: 1, sent: 0, acked: 0, dropped: 0 };
-    for (const row of this.#db.prepare("SELECT name, value FROM state").iterate()) {
-      const name = String(row.name);
-      if (Object.hasOwn(state, name)) state[name as StateName] = Number(row.value);
-    }
-    return state;
-  }
-
-  #recount(): void {
-    const row = this.#db
-      .prepare("SELECT count(*) AS items, coalesce(sum(length(CAST(body AS BLOB))), 0) AS bytes FROM item")
-      .get();
-    this.#count = Number(row?.items ?? 0);
-    this.#bytes = Number(row?.bytes ?? 0);
+    this.#counters.set({ dropped: this.dropped + this.depth - count });
+    this.#items.forget(last, this.#state.acked);
+    this.#gaps.add(first, last);
   }
 
   #transaction(work: () => void): void {
-    const held = { ...this.#state };
-    const [count, bytes] = [this.#count, this.#bytes];
+    // Within another one: that one's end decides.
+    if (this.#db.isTransaction) {
+      work();
+      return;
+    }
+    const { size } = this.#items;
+    const [counts, unsure] = [this.#state, [...this.#unsure]];
     this.#db.exec("BEGIN IMMEDIATE");
     try {
       work();
       this.#db.exec("COMMIT");
     } catch (error) {
-      Object.assign(this.#state, held);
-      [this.#count, this.#bytes] = [count, bytes];
+      this.#counters.counts = counts;
+      this.#items.size = size;
+      this.#unsure = unsure;
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
   }
-}
-
-/** An item as JSON; one too large for the server loses its detail, and says so, rather than being refused whole. */
-function encode(item: Record<string, unknown>): string {
-  const body = JSON.stringify(item);
-  if (Buffer.byteLength(body) <= LIMITS.itemBytes - 64) return body;
-  const flags = Array.isArray(item.flags) ? item.flags.slice(0, 15) : [];
-  return JSON.stringify({ ...item, detail: {}, flags: [...flags, "detail_too_large"] });
 }

@@ -7,6 +7,7 @@ import type { PeerReply, PeersReply } from "#contract/peers";
 import type { Measurement, ResultError } from "#contract/result";
 import type { InstructedTest } from "#contract/wire";
 import type { Answer } from "./edge-http.ts";
+import { hostClock } from "./host-clock.ts";
 import type { Peer, PeerDirectory, PeerWish } from "./peer.ts";
 import { waitFor } from "./wait.ts";
 
@@ -41,7 +42,7 @@ interface Entry {
   /** When a test named the client that had not named it before, by the monotonic clock. */
   since: number;
   reply: PeerReply | undefined;
-  /** When the reply came, and when its key ends, epoch ms by this host's clock. */
+  /** When the reply came, and when its key ends, by the steady clock: nobody sets it. */
   learned: number;
   until: number;
   /** By the monotonic clock. */
@@ -167,7 +168,7 @@ export class PeerBook implements PeerDirectory {
   }
 
   #learn({ peers, server_time }: PeersReply): void {
-    const now = Date.now();
+    const now = hostClock.steady();
     for (const reply of peers) {
       const entry = this.#entries.get(reply.client_id);
       if (entry === undefined) continue;
@@ -242,7 +243,8 @@ const whereabouts = (reply: PeerReply): string =>
   JSON.stringify("addresses" in reply ? [reply.addresses, reply.port] : reply.problem);
 
 /** Whether nothing in force is known. */
-const isLacking = ({ reply, until }: Entry): boolean => reply === undefined || !("addresses" in reply) || Date.now() >= until;
+const isLacking = ({ reply, until }: Entry): boolean =>
+  reply === undefined || !("addresses" in reply) || hostClock.steady() >= until;
 
 /** Whether a problem may be gone in a moment: the other client may be about to say where it is, or to open its reflector. */
 function maySettle(entry: Entry, wish: PeerWish): boolean {
@@ -257,7 +259,7 @@ function isDue(entry: Entry, lacking: boolean): boolean {
   const waited = now - entry.askedAt;
   if (lacking) return waited >= (now < entry.since + PATIENCE_MS ? RETRY_MS : DOUBT_MS);
   if (entry.doubted) return waited >= Math.min(DOUBT_MOST_MS, DOUBT_MS * 2 ** Math.min(entry.confirmed, 10));
-  return Date.now() >= entry.learned + (entry.until - entry.learned) / 2 && waited >= DOUBT_MS;
+  return hostClock.steady() >= entry.learned + (entry.until - entry.learned) / 2 && waited >= DOUBT_MS;
 }
 
 /** What the server's no means. */

@@ -5,6 +5,7 @@ import type { ReflectorBody, ReflectorReply } from "#contract/peers";
 import type { Instruction } from "#contract/wire";
 import { backoffMs } from "./backoff.ts";
 import type { Answer } from "./edge-http.ts";
+import { hostClock } from "./host-clock.ts";
 import type { Log } from "./log.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Reflector, Secret } from "./reflector/index.ts";
@@ -28,6 +29,8 @@ export interface ReflectorSettings {
 
 export interface ReflectorServiceParts {
   readonly settings: ReflectorSettings;
+  /** Whether the owner still allows one; asked at each look, since the consent file may change. */
+  readonly permitted?: () => boolean;
   readonly server: string;
   readonly register: (body: ReflectorBody) => Promise<Answer<ReflectorReply>>;
   readonly log: Pick<Log, "info" | "warn" | "debug">;
@@ -65,7 +68,7 @@ export class ReflectorService {
 
   /** The line to the server is up again, perhaps by another network. Resolves as follow() does. */
   connected(): Promise<void> {
-    if (this.#told !== undefined && Date.now() - this.#told.at > FRESH_MS) this.#told = undefined;
+    if (this.#told !== undefined && hostClock.now() - this.#told.at > FRESH_MS) this.#told = undefined;
     this.#failures = 0;
     return this.#look();
   }
@@ -104,7 +107,8 @@ export class ReflectorService {
   /** Brings what is in line with what is wished, and comes back when that may have changed. */
   async #settle(): Promise<void> {
     if (this.#stopped) return;
-    const wanted = this.#wish.reflector === true && this.#parts.settings.allowed;
+    const { settings, permitted } = this.#parts;
+    const wanted = this.#wish.reflector === true && settings.allowed && permitted?.() !== false;
     if (wanted) await this.#open();
     else await this.#close();
     if (this.#wish.aimed_at !== true && this.#wish.reflector !== true) return;
@@ -113,7 +117,7 @@ export class ReflectorService {
   }
 
   async #open(): Promise<void> {
-    if (this.#reflector !== undefined || Date.now() < this.#openAgain) return;
+    if (this.#reflector !== undefined || hostClock.now() < this.#openAgain) return;
     const { Reflector } = await import("./reflector/index.ts");
     const reflector = new Reflector();
     const { port } = this.#parts.settings;
@@ -125,7 +129,7 @@ export class ReflectorService {
       this.#reflector = reflector;
       log.info({ port: this.port, wished: port }, "the reflector is open");
     } catch (error) {
-      this.#openAgain = Date.now() + REOPEN_MS;
+      this.#openAgain = hostClock.now() + REOPEN_MS;
       log.warn({ port, error: error instanceof Error ? error.message : String(error) }, "the reflector cannot be opened");
     }
   }
@@ -144,7 +148,7 @@ export class ReflectorService {
     const addresses = await ownAddresses(server, settings.addresses);
     const body: ReflectorBody = { port: this.port ?? null, addresses };
     const word = JSON.stringify(body);
-    const now = Date.now();
+    const now = hostClock.now();
     if (this.#told?.body === word && now < this.#told.again && now >= this.#told.at) return true;
     const answer = await this.#parts.register(body);
     if (!answer.ok) {
@@ -155,14 +159,14 @@ export class ReflectorService {
       return false;
     }
     this.#failures = 0;
-    this.#secrets = secretsOf(answer.value, Date.now());
+    this.#secrets = secretsOf(answer.value, hostClock.now());
     this.#told = { body: word, at: now, again: halfLife(this.#secrets, now) };
     log.debug({ port: body.port, addresses }, "the server knows where this agent answers others");
     return true;
   }
 }
 
-/** Secrets by this host's clock. */
+/** Secrets by this host's clock, which follows the server's. */
 const secretsOf = ({ secrets, server_time }: ReflectorReply, now: number): Secret[] =>
   secrets.map(({ from, until, secret }) => ({
     from: from - server_time + now,

@@ -1,5 +1,6 @@
 // Becoming a client: an enrolment token is exchanged for a client id and a token of the agent's own.
 import os from "node:os";
+import type { ConsentReport } from "#contract/consent";
 import type { Capabilities, Platform, RegisterReply } from "#contract/wire";
 import type { Config } from "./config.ts";
 import type { Answer, EdgeHttp, Refusal } from "./edge-http.ts";
@@ -24,7 +25,7 @@ export function register(
   http: EdgeHttp,
   config: Config,
   identity: Identity,
-  capabilities: Capabilities,
+  told: { readonly capabilities: Capabilities; readonly consent: ConsentReport | null | undefined },
 ): Promise<Answer<RegisterReply>> {
   if (config.token === undefined) {
     throw new FatalError(
@@ -36,7 +37,7 @@ export function register(
     version: VERSION,
     platform: platform(),
     install_id: identity.install_id,
-    capabilities,
+    ...told,
     ...(config.site === undefined ? {} : { site: config.site }),
     ...(Object.keys(config.tags).length === 0 ? {} : { tags: config.tags }),
     ...(identity.token === null ? {} : { proof: identity.token }),

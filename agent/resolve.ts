@@ -1,6 +1,7 @@
 // Finds the address to measure: literals, the hosts file, then DNS with a time limit of our own.
 // getaddrinfo only serves names DNS does not hold (single labels, mDNS): it blocks a shared thread for seconds when it fails.
 // Whatever a name leads to passes the destination grammar again, or a name could smuggle in what a literal may not be.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { lookup, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
@@ -20,6 +21,18 @@ export type Via = "literal" | "hosts" | "dns" | "system";
 export type Resolution =
   | { ok: true; address: string; family: Family; via: Via; resolve_ms: number }
   | { ok: false; code: ErrorCode; message: string; resolve_ms: number };
+
+/** Why a host may not be spoken to at the address it was resolved to, or undefined. Without an address none was found. */
+export type AddressGuard = (host: string, address: string | undefined) => string | undefined;
+
+/**
+ * Surrounds a run rather than being handed through it: every name that the run resolves, now or in a later version of its probe,
+ * comes by here.
+ */
+const guards = new AsyncLocalStorage<AddressGuard>();
+
+/** Work whose every resolved address the guard judges before anything is sent there. */
+export const guarded = <Result>(guard: AddressGuard, work: () => Promise<Result>): Promise<Result> => guards.run(guard, work);
 
 /** Where the hosts file is on this system. */
 function hostsFile(): string {
@@ -186,9 +199,16 @@ async function find(
 /**
  * Resolves a host that passed the destination grammar to the address to measure, IPv4 first where no family is asked for.
  * Takes at most about two seconds, four for single labels, and ends within milliseconds of the signal. An address that could
- * not be a destination itself (multicast, broadcast, unspecified, cloud metadata) is refused with code `unsupported`.
+ * not be a destination itself (multicast, broadcast, unspecified, cloud metadata) is refused with code `unsupported`, one that
+ * this host's owner forbids with `not_consented`.
  */
 export async function resolveHost(host: string, family?: Family, signal?: AbortSignal): Promise<Resolution> {
+  const found = await addressOf(host, family, signal);
+  const objection = signal?.aborted ? undefined : guards.getStore()?.(host, found.ok ? found.address : undefined);
+  return objection === undefined ? found : { ok: false, code: "not_consented", message: objection, resolve_ms: found.resolve_ms };
+}
+
+async function addressOf(host: string, family?: Family, signal?: AbortSignal): Promise<Resolution> {
   const start = performance.now();
   if (isIP(host) !== 0) return { ok: true, address: host, family: isIP(host) === 6 ? 6 : 4, via: "literal", resolve_ms: 0 };
   const found = await find(host, family, signal);

@@ -4,7 +4,11 @@ import { peerDestination } from "#contract/destination";
 import type { Measurement } from "#contract/result";
 import { checkTest, isTestTypeName, type ParamsOf, type TestTypeName, testType } from "#contract/test-types/index";
 import { Budget } from "./budget.ts";
+import { markedDetail } from "./clock-marks.ts";
+import { conditions, type Watched } from "./conditions.ts";
+import { hostClock, type Moment } from "./host-clock.ts";
 import type { Peer, PeerDirectory, SessionKey } from "./peer.ts";
+import { Leash, type Permit } from "./permit.ts";
 import { PlacePool } from "./places.ts";
 import { PROBES } from "./probes/index.ts";
 import { type EdgeAccess, type Outcome, type Places, type Probe, type RunContext, unmeasured } from "./probes/probe.ts";
@@ -27,12 +31,12 @@ export interface RunOrder {
   readonly series?: string | undefined;
 }
 
-/** Why a run may not happen, or undefined. */
-export type Veto = (order: RunOrder) => string | undefined;
+/** Why a run may not happen; or under which permit it may, undefined where everything may. */
+export type Veto = (order: RunOrder) => string | Permit | undefined;
 
 const pool = new PlacePool({ tools: 8, sockets: 16, path: 2, path_tools: 6, line: 1 });
 
-function refusal(type: string, code: "unsupported" | "invalid_instruction" | "skipped", message: string): Outcome {
+function refusal(type: string, code: "unsupported" | "invalid_instruction" | "not_consented", message: string): Outcome {
   const error = { code, source: "agent", message: message.slice(0, 1000) } as const;
   if (isTestTypeName(type)) return unmeasured(type, error, code === "unsupported" ? "unsupported" : "not_applicable");
   return { address: null, status: "failed", error, metrics: {}, reasons: {}, detail: {}, flags: [] };
@@ -61,9 +65,10 @@ async function runProbe<Type extends TestTypeName>(
   type: Type,
   order: RunOrder,
   params: ParamsOf<Type>,
-  stop: AbortSignal,
-  around: Surroundings,
+  leash: Leash,
+  { around, watched }: { around: Surroundings; watched: Watched },
 ): Promise<Outcome> {
+  const stop = leash.signal;
   const probe: Probe<Type> = PROBES[type];
   const deadline_ms = testType(type).deadline_ms(params);
   const budget = new Budget(deadline_ms, stop);
@@ -75,8 +80,8 @@ async function runProbe<Type extends TestTypeName>(
     progress: (fraction, note) => around.progress?.(Math.min(1, Math.max(0, fraction)), note),
     session: around.session,
     edge: around.edge,
-    // How often is a question about the run, which has been answered; where to is one about each destination.
-    objection: (destination) => around.veto?.({ ...order, destination, interval_s: Number.POSITIVE_INFINITY }),
+    objection: (destination) => leash.objection(destination),
+    measuring: () => watched.measuring(),
   };
   try {
     const late = lateOutcome(type, budget, deadline_ms, stop);
@@ -178,52 +183,70 @@ async function noteLoad(fills: boolean, run: () => Promise<Outcome>): Promise<Ou
   return loadsBegun === before ? outcome : { ...outcome, flags: [...outcome.flags, OWN_LOAD] };
 }
 
+/** The run within what its permit allows. What was forbidden on the way ends it as a refusal; what it saw until then stays told. */
+async function runPermitted<Type extends TestTypeName>(
+  type: Type,
+  order: RunOrder,
+  params: ParamsOf<Type>,
+  { permit, stop, around, watched }: { permit: Permit | undefined; stop: AbortSignal; around: Surroundings; watched: Watched },
+): Promise<Outcome> {
+  const leash = new Leash(permit, stop);
+  const outcome = await leash.hold(() => runProbe(type, order, params, leash, { around, watched }));
+  permit?.ended(outcome.metrics);
+  if (leash.refused === undefined) return outcome;
+  const { address, detail, flags } = outcome;
+  return { ...refusal(type, "not_consented", leash.refused), address, detail, flags };
+}
+
 /** One run from order to measurement. Never rejects; `stop` ends it early with code `aborted`. */
 export async function runTest(order: RunOrder, stop: AbortSignal, surroundings: Surroundings = {}): Promise<Measurement> {
   const prepared = prepare(order);
-  if ("status" in prepared) return measurementOf(order, prepared, Date.now(), 0);
+  if ("status" in prepared) return notRun(order, prepared);
   const { type } = prepared;
   const found = await aimAt(type, order, prepared.params, { around: surroundings, stop });
-  if ("status" in found) return measurementOf(order, found, Date.now(), 0);
+  if ("status" in found) return notRun(order, found);
   const { aim, around, peer } = found;
-  const objection = around.veto?.(aim);
-  if (objection !== undefined) return measurementOf(order, refusal(type, "skipped", objection), Date.now(), 0);
+  const permit = around.veto?.(aim);
+  if (typeof permit === "string") return notRun(order, refusal(type, "not_consented", permit));
   const probe = PROBES[type] as unknown as AnyProbe;
   const params = probe.plan?.(prepared.params, order.interval_s) ?? prepared.params;
   const places = probe.places(params);
   const leave = await pool.take(places, stop);
   if (leave === undefined) {
+    permit?.ended(undefined);
     const why = stop.aborted
       ? STOPPED
       : ({ code: "skipped", source: "agent", message: "too many runs wait for their turn" } as const);
-    return measurementOf(order, unmeasured(type, why, stop.aborted ? "timeout" : "host_overloaded"), Date.now(), 0);
+    return notRun(order, unmeasured(type, why, stop.aborted ? "timeout" : "host_overloaded"));
   }
-  const started_at = Date.now();
+  const begun = hostClock.moment();
+  const samples = typeof params.count === "number" ? params.count : 1;
+  const watched = conditions.watch({ type, destination: order.destination, samples });
   const start = performance.now();
-  try {
-    const outcome = await noteLoad(places.line !== undefined, () =>
-      runProbe(type, aim, params as ParamsOf<typeof type>, stop, around),
-    );
-    const other = peer === undefined ? {} : { peer: { client_id: peer.client_id, name: peer.name } };
-    const told = { ...outcome, detail: { ...outcome.detail, ...other } };
-    return measurementOf(order, told, started_at, round3(performance.now() - start));
-  } finally {
-    leave();
-  }
+  const outcome = await noteLoad(places.line !== undefined, () =>
+    runPermitted(type, aim, params as ParamsOf<typeof type>, { permit, stop, around, watched }),
+  ).finally(leave);
+  const duration_ms = round3(performance.now() - start);
+  const told = await watched.over(outcome, stop);
+  const other = peer === undefined ? {} : { peer: { client_id: peer.client_id, name: peer.name } };
+  return measurementOf(order, { ...told, detail: { ...told.detail, ...other } }, begun, duration_ms);
 }
 
-function measurementOf(order: RunOrder, outcome: Outcome, started_at: number, duration_ms: number): Measurement {
+/** The measurement of a run that did not begin. */
+const notRun = (order: RunOrder, outcome: Outcome): Measurement => measurementOf(order, outcome, hostClock.moment(), 0);
+
+function measurementOf(order: RunOrder, outcome: Outcome, begun: Moment, duration_ms: number): Measurement {
   return {
     type: order.type.slice(0, 32),
     destination: order.destination,
     address: outcome.address,
-    started_at,
+    started_at: begun.started_at,
     duration_ms,
     status: outcome.status,
     error: outcome.error,
     metrics: outcome.metrics,
     reasons: outcome.reasons,
-    detail: outcome.detail,
+    detail: markedDetail(outcome.detail, begun),
     flags: [...outcome.flags],
   };
 }

@@ -1,6 +1,10 @@
-// When tests run: aligned to the wall clock, without drift, one run of a test at a time, no burst after a sleep.
+// When tests run: aligned to the time of day, without drift, one run of a test at a time, no burst after a sleep. What is due is
+// waited for by a clock that nobody sets: where the time of day jumps, no run comes early and none is lost.
 import { isSeriesOf, readSeriesId } from "#contract/series-id";
 import type { InstructedTest } from "#contract/wire";
+import { JUMP_MS } from "./host-clock.ts";
+import { hostTime } from "./host-time.ts";
+import { Recent } from "./recent.ts";
 import { allowedAt, scheduleProblem } from "./schedule.ts";
 
 /** The time, so that tests can bring their own. */
@@ -19,11 +23,21 @@ export const systemClock: Clock = {
   },
 };
 
+/** The clocks of a schedule: what time it is may jump, the steady one only runs, asleep too. */
+export interface ScheduleClock extends Clock {
+  /** Milliseconds. */
+  steady(): number;
+}
+
 /** Runs one test to its end. `problem` is why it cannot be run as asked. */
 export type RunDue = (test: InstructedTest, problem: string | undefined) => Promise<void>;
 
 /** A timer longer than this is looked at again in between: clocks are set, laptops sleep. */
 const LONGEST_WAIT_MS = 60_000;
+/** Who wakes later than this slept or was held, ms: the slot is over, as it is for every other test of this host. */
+const MISSED_MS = 5000;
+/** A missed run is made up for within this time, in the test's own place of it, so that tests do not all begin at once, seconds. */
+const MAKE_UP_S = 60;
 
 /** First moment after `after` that is offset + k · interval since the epoch. Seconds, answer in ms. */
 export function nextSlot(after: number, interval_s: number, offset_s: number): number {
@@ -39,22 +53,27 @@ interface Entry {
   test: InstructedTest;
   /** All that makes it another measurement; a new offset only moves it. */
   key: string;
+  /** When this agent first had the test, by the steady clock. */
   since: number;
   running: boolean;
+  /** Epoch ms; and the same moment by the steady clock. */
   due: number;
-  /** When it last started, or would have if it were allowed; null before its first time. */
+  dueAt: number;
+  /** When it last started by the steady clock, or would have if it were allowed; null before its first time. */
   started: number | null;
   cancel: () => void;
 }
 
 export class Scheduler {
-  readonly #clock: Clock;
+  readonly #clock: ScheduleClock;
   readonly #run: RunDue;
   readonly #entries = new Map<string, Entry>();
   /** Runs left out because the one before was not over. */
   skipped = 0;
+  /** How late runs began, ms after they were due. */
+  readonly lag = new Recent();
 
-  constructor(run: RunDue, clock: Clock = systemClock) {
+  constructor(run: RunDue, clock: ScheduleClock = hostTime) {
     this.#run = run;
     this.#clock = clock;
   }
@@ -95,8 +114,17 @@ export class Scheduler {
       return false;
     }
     held?.cancel();
-    const now = this.#clock.now();
-    const entry: Entry = { test, key, since: held?.since ?? now, running: false, due: now, started: null, cancel: () => {} };
+    const steady = this.#clock.steady();
+    const entry: Entry = {
+      test,
+      key,
+      since: held?.since ?? steady,
+      running: false,
+      due: this.#clock.now(),
+      dueAt: steady,
+      started: null,
+      cancel: () => {},
+    };
     this.#entries.set(test.test_id, entry);
     if (delay === 0) this.#begin(entry);
     else entry.cancel = this.#clock.after(delay, () => this.#begin(entry));
@@ -108,43 +136,60 @@ export class Scheduler {
     if (held.test.offset_s === test.offset_s) return;
     held.test = test;
     // One whose first run is still to come takes its place in phase after that.
-    if (held.started !== null) this.#aim(held, Math.max(this.#clock.now(), held.started + test.interval_s * 500));
+    if (held.started !== null) this.#aim(held, this.#restedAt(held));
+  }
+
+  /** When half an interval will have passed since the last run, or now where it has; epoch ms. */
+  #restedAt({ started, test }: Entry): number {
+    const rest = started === null ? 0 : started + test.interval_s * 500 - this.#clock.steady();
+    return this.#clock.now() + Math.max(0, rest);
   }
 
   /** The run at once, then those in phase. */
   #begin(entry: Entry): void {
-    const now = this.#clock.now();
-    entry.started = now;
-    if (allowedAt(usable(entry.test), now, entry.since)) this.#start(entry);
+    this.#runIfAllowed(entry);
     // The first run in phase keeps half an interval's distance from the one just made.
-    this.#aim(entry, now + entry.test.interval_s * 500);
+    this.#aim(entry, this.#restedAt(entry));
+  }
+
+  #runIfAllowed(entry: Entry): void {
+    const now = this.#clock.now();
+    const steady = this.#clock.steady();
+    entry.started = steady;
+    if (allowedAt(usable(entry.test), now, now - (steady - entry.since))) this.#start(entry);
   }
 
   /** Sets the timer for the first slot after `after`. */
-  #aim(entry: Entry, after: number): void {
+  #aim(entry: Entry, after: number, interval_s = entry.test.interval_s): void {
     entry.cancel();
-    entry.due = nextSlot(after, entry.test.interval_s, entry.test.offset_s);
+    entry.due = nextSlot(after, interval_s, entry.test.offset_s);
+    entry.dueAt = this.#clock.steady() + entry.due - this.#clock.now();
     this.#wait(entry);
   }
 
   #wait(entry: Entry): void {
-    const wait = Math.max(0, entry.due - this.#clock.now());
+    const wait = Math.max(0, entry.dueAt - this.#clock.steady());
     entry.cancel = this.#clock.after(Math.min(wait, LONGEST_WAIT_MS), () => this.#wake(entry));
   }
 
   #wake(entry: Entry): void {
-    const now = this.#clock.now();
-    const interval = entry.test.interval_s * 1000;
-    if (now < entry.due) {
-      // The clock was set back: the old slot is far away, the next one by the new time is not.
-      if (entry.due - now > interval * 1.5) this.#aim(entry, now);
+    const late = this.#clock.steady() - entry.dueAt;
+    const wasSet = Math.abs(this.#clock.now() - entry.due - late) > JUMP_MS;
+    if (late < 0) {
+      // By the new time of day its place is another one.
+      if (wasSet) this.#aim(entry, this.#restedAt(entry));
       else this.#wait(entry);
       return;
     }
-    entry.started = now;
-    if (allowedAt(usable(entry.test), now, entry.since)) this.#start(entry);
-    // From now, not from the slot that was due: what a sleeping host missed is over.
-    this.#aim(entry, Math.max(now, entry.due));
+    if (late > MISSED_MS) {
+      // What a sleeping host missed is over.
+      this.#aim(entry, this.#restedAt(entry), Math.min(MAKE_UP_S, entry.test.interval_s));
+      return;
+    }
+    this.lag.push(late);
+    const isOffPhase = wasSet || nextSlot(entry.due - 1, entry.test.interval_s, entry.test.offset_s) !== entry.due;
+    this.#runIfAllowed(entry);
+    this.#aim(entry, isOffPhase ? this.#restedAt(entry) : Math.max(this.#clock.now(), entry.due));
   }
 
   #start(entry: Entry): void {

@@ -1,5 +1,8 @@
 // The tools besides ping that this host may have, their versions, and what measuring loses without each.
 import { findTool, runTool } from "./exec.ts";
+import { rootsAt } from "./host/hardware-files.ts";
+import { drivesOf } from "./host/smart.ts";
+import { wirelessInterfaces } from "./host/wifi.ts";
 
 export interface ToolFact {
   readonly name: string;
@@ -16,6 +19,8 @@ interface KnownTool {
   readonly versionArgs: readonly string[];
   readonly version: RegExp;
   readonly platforms: readonly NodeJS.Platform[];
+  /** Whether this host has what the tool is for; absent where every host has. */
+  wanted?(): boolean;
 }
 
 const KNOWN: readonly KnownTool[] = [
@@ -61,13 +66,29 @@ const KNOWN: readonly KnownTool[] = [
     version: /iproute2-(\d[\w.]*)/,
     platforms: ["linux"],
   },
+  {
+    name: "smartctl",
+    serves: "the health of drives (SMART)",
+    versionArgs: ["--version"],
+    version: /smartctl (\d[\w.]*)/,
+    platforms: ["linux"],
+    wanted: () => drivesOf(rootsAt()).length > 0,
+  },
+  {
+    name: "iw",
+    serves: "Wi-Fi: network, signal and bit rates",
+    versionArgs: ["--version"],
+    version: /iw version (\d[\w.]*)/,
+    platforms: ["linux"],
+    wanted: () => wirelessInterfaces(rootsAt()).length > 0,
+  },
 ];
 
 const VERSION_MS = 2000;
 
-/** Tools this system could have. */
+/** Tools this system could have, and this host a use for. */
 export const knownTools = (platform: NodeJS.Platform = process.platform): readonly KnownTool[] =>
-  KNOWN.filter((tool) => tool.platforms.includes(platform));
+  KNOWN.filter((tool) => tool.platforms.includes(platform) && (tool.wanted?.() ?? true));
 
 /** The tool as installed, or undefined. */
 export async function lookAt({ name, versionArgs, version }: KnownTool): Promise<ToolFact | undefined> {

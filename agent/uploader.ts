@@ -1,7 +1,8 @@
 // Empties the outbox towards whatever connection there is: one upload at a time, deleted only when acknowledged.
 import { LIMITS } from "#contract/limits";
-import type { UploadBody } from "#contract/wire";
+import type { OutboxFigures, UploadBody } from "#contract/wire";
 import type { Cadence } from "./cadence.ts";
+import { atTrueTime } from "./clock-marks.ts";
 import type { Log } from "./log.ts";
 import type { Batch, Outbox } from "./outbox.ts";
 import { type Clock, systemClock } from "./scheduler.ts";
@@ -13,8 +14,12 @@ export interface Carrier {
   upload(body: UploadBody): Promise<UploadAnswer>;
 }
 
+/** What waits, wherever it is kept; see Outbox. */
+export type Waiting = Pick<Outbox, "batch" | "sending" | "acked" | "reconcile" | "depth" | "dropped"> &
+  Partial<Pick<OutboxFigures, "problem">>;
+
 export interface UploaderParts {
-  readonly outbox: () => Outbox;
+  readonly outbox: () => Waiting;
   readonly boot: string;
   readonly cadence: Cadence;
   /** Agent clock minus edge clock, ms; null while unknown. */
@@ -85,10 +90,13 @@ export class Uploader {
   /** Sends everything now; resolves when it is done or failed. */
   async flush(): Promise<void> {
     this.#cancel();
-    this.#running ??= this.#drain().finally(() => {
-      this.#running = undefined;
-      if (this.#carrier !== undefined) this.#plan(this.#pause());
-    });
+    this.#running ??= this.#drain()
+      // A disk that does not even let itself be read.
+      .catch((error: unknown) => this.#fail(String(error)))
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#carrier !== undefined) this.#plan(this.#pause());
+      });
     await this.#running;
   }
 
@@ -100,9 +108,7 @@ export class Uploader {
   #plan(ms: number): void {
     this.#cancel();
     if (this.#carrier === undefined) return;
-    this.#cancel = this.#clock.after(ms, () => {
-      this.flush().catch((error: unknown) => this.#parts.log.warn({ error: String(error) }, "uploading broke"));
-    });
+    this.#cancel = this.#clock.after(ms, () => void this.flush());
   }
 
   async #drain(): Promise<void> {
@@ -128,13 +134,16 @@ export class Uploader {
 
   async #send(carrier: Carrier, batch: Batch): Promise<UploadAnswer | undefined> {
     const { outbox, boot, offset } = this.#parts;
-    outbox().sending(batch.to);
-    const waiting = outbox().depth - batch.results.length - batch.hosts.length;
     try {
+      outbox().sending(batch.to);
+      const { depth, dropped, problem = null } = outbox();
+      const waiting = depth - batch.results.length - batch.hosts.length;
       const answer = await carrier.upload({
         boot,
         ...batch,
-        outbox: { depth: Math.max(0, waiting), dropped: outbox().dropped },
+        results: batch.results.map((item) => atTrueTime(item)),
+        hosts: batch.hosts.map((item) => atTrueTime(item)),
+        outbox: { depth: Math.max(0, waiting), dropped, problem },
         clock: { now: Date.now(), offset_ms: offset() },
       });
       this.#failed = 0;

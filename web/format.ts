@@ -93,6 +93,7 @@ const EXACT_BYTES = 65_536;
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const DECIMAL = ["B", "kB", "MB", "GB", "TB", "PB"];
 const RATES = ["B/s", "kB/s", "MB/s", "GB/s"];
+const YEAR_H = 8766;
 const BIT_RATES = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
 /** A point in time as agents write it (RFC 3339, UTC). */
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/;
@@ -132,6 +133,11 @@ export function formatUnit(value: number, unit: Unit | string): Shown {
       return { text: formatDuration(value), unit: "" };
     case "count":
       return { text: formatNumber(value), unit: "" };
+    case "h":
+      // Nobody reads the age of a drive in hours.
+      return Math.abs(value) < YEAR_H
+        ? { text: formatNumber(value), unit: "h" }
+        : { text: formatNumber(value / YEAR_H), unit: "years" };
     case "1/s":
       return { text: formatNumber(value), unit: "/s" };
     case "ratio":
@@ -172,6 +178,11 @@ const JUDGED: ReadonlyMap<string, { well: boolean; else: "warn" | "bad" }> = new
   ["ecn_blocked", { well: false, else: "bad" }],
   ["dns_resolver_diff", { well: false, else: "warn" }],
   ["http_assertions_ok", { well: true, else: "bad" }],
+  ["fs_readonly", { well: false, else: "bad" }],
+  ["smart_passed", { well: true, else: "bad" }],
+  ["ntp_synced", { well: true, else: "warn" }],
+  ["on_ac", { well: true, else: "warn" }],
+  ["reboot_required", { well: false, else: "warn" }],
 ]);
 
 /** What a flag warns of; null while all is well, where it is a fact, and for what is no flag. */

@@ -25,8 +25,12 @@ const GROUPS: readonly (readonly [string, RegExp])[] = [
   ["MTU", /^(path_mtu|pmtu_)/],
   ["Hops", /^path_(hop_count|first_silent|ecmp_width|loop_detected|asn)/],
   ["Path", /^path_/],
+  // Host metrics about TCP, before those of the TCP test.
+  [
+    "Sockets",
+    /^(tcp_(established|time_wait|opens_sec|accepts_sec|failed_sec)$|host_(tcp|listen|udp)_|sockets_|conntrack|softnet)/,
+  ],
   ["Connect", /^tcp_(connect|attempts|failed|error|port)/],
-  ["Sockets and processes", /^(tcp_(established|time_wait)|host_tcp|process_|open_files|conntrack|softnet|uptime)/],
   ["Kernel's view of the connection", /^tcp_/],
   ["DNS query", /^dns_(query|connect|os|sent|received|server|transport|fastest|v4|v6)/],
   ["DNS answer", /^dns_/],
@@ -35,9 +39,13 @@ const GROUPS: readonly (readonly [string, RegExp])[] = [
   ["HTTP phases", /^http_(total|dns|tcp|tls|ttfb|request|download|redirects|reuse_ttfb)(_ms)$/],
   ["HTTP response", /^http_/],
   ["Processor", /^(cpu_|psi_cpu)/],
-  ["Memory", /^(memory_|swap_|psi_mem)/],
+  ["Memory", /^(memory_|swap_|oom_|psi_mem)/],
   ["Disks", /^(fs_|disk_|psi_io)/],
   ["Network interface", /^if_/],
+  ["Wi-Fi", /^wifi_/],
+  ["System", /^(uptime_s|process_|thread_|open_files|ntp_|reboot_|containers_)/],
+  ["Hardware", /^(fan_|power_|battery_|on_ac$|edac_|smart_|nvme_|drive_)/],
+  ["What the agent reaches", /^(self_|agent_cut_off)/],
   ["Agent", /^agent_/],
 ];
 const REST = "Other";

@@ -1,8 +1,11 @@
 // What a client's figures mean: a shape, a word and a tone.
 import type { ClientStatus, FleetClient } from "#contract/api";
+import type { Result } from "#contract/result";
 import { TEST_TYPE_NAMES, testType } from "#contract/test-types/index";
+import { OUTBOX_PROBLEMS } from "#contract/wire";
 import { metricUnit } from "./format.ts";
 import { lossLevel } from "./loss.ts";
+import { isFailing, type NotMeasured, notMeasured } from "./not-measured.ts";
 
 const PING_RTT = "ping_rtt_median";
 /** Leads with a time that is a difference of latencies, none itself. */
@@ -41,10 +44,19 @@ const REASON_WORD: Record<string, string> = {
 
 export const statusReason = (reason: string) => REASON_WORD[reason] ?? reason.replaceAll("_", " ");
 
+/** Why an agent's disk takes no more results; a word of tomorrow as it is. */
+export const outboxProblem = (problem: string): string =>
+  Object.entries(OUTBOX_PROBLEMS).find(([word]) => word === problem)?.[1] ?? problem.slice(0, 60).replaceAll("_", " ");
+
 export const isUp = (status: ClientStatus) => status === "online" || status === "testing";
 
 /** A client's own line: its connection, the worst of its running tests. */
-export function clientHealth(status: ClientStatus, failing: number, lossPct: number | null | undefined): Health {
+export function clientHealth(
+  status: ClientStatus,
+  failing: number,
+  lossPct: number | null | undefined,
+  unmeasured: NotMeasured | null = null,
+): Health {
   if (status === "retired") return { tone: "none", word: "retired", rank: 5 };
   if (status === "offline") return { tone: "none", word: "offline", rank: 1 };
   if (!isUp(status)) return { tone: "none", word: STATUS_WORD[status], rank: 3 };
@@ -52,7 +64,14 @@ export function clientHealth(status: ClientStatus, failing: number, lossPct: num
   const level = lossLevel(lossPct);
   if (level === "high") return { tone: "bad", word: "heavy loss", rank: 0 };
   if (level === "mid" || level === "low") return { tone: "warn", word: "loss", rank: 2 };
+  if (unmeasured?.tone === "warn") return { tone: "warn", word: `online, ${unmeasured.word}`, rank: 2 };
   return { tone: "ok", word: STATUS_WORD[status], rank: 4 };
+}
+
+/** A client as its newest runs show it: of those that were not measured, the first one that is a worry says so. */
+export function healthOfRuns(status: ClientStatus, runs: readonly Result[], lossPct: number | null): Health {
+  const unmeasured = runs.map(notMeasured).find((one) => one?.tone === "warn") ?? null;
+  return clientHealth(status, runs.filter(isFailing).length, lossPct, unmeasured);
 }
 
 /** A headline figure; null where it is not known. */
@@ -89,5 +108,10 @@ export const whileOffline = (reason: string) =>
     ? "Nothing is measured there until it is started again."
     : "If its host still runs, what it measures meanwhile arrives when it returns.";
 
-export const fleetHealth = (client: FleetClient) =>
-  clientHealth(client.status, client.failing, headline(client, "ping_loss_pct"));
+/** A fleet's line says how many tests were not measured, not why: no worry by itself, the owner may just not allow one. */
+export function fleetHealth(client: FleetClient): Health {
+  const health = clientHealth(client.status, client.failing, headline(client, "ping_loss_pct"));
+  const { unmeasured } = client;
+  if (unmeasured === 0 || health.tone !== "ok") return health;
+  return { ...health, word: `${health.word}, ${unmeasured === 1 ? "1 test" : `${unmeasured} tests`} not measured` };
+}

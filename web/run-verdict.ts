@@ -1,7 +1,9 @@
 // What one run says, in a sentence: its failure in the agent's words, else what its type found.
+import { HOST_FLAGS, isHostFlag } from "#contract/flags";
 import type { Result } from "#contract/result";
 import { formatText, inSentence, sentence } from "./format.ts";
 import { lossLevel, lossOf } from "./loss.ts";
+import { notMeasured } from "./not-measured.ts";
 import { bandwidthVerdict } from "./panels/bandwidth-words.ts";
 import { certificateSentence, whyInvalid } from "./panels/certificate.ts";
 import { mtuVerdict } from "./panels/mtu-words.ts";
@@ -22,7 +24,8 @@ export interface TestState {
 /** What the newest run says; of a test that does not run now, only what it said then. */
 export function testVerdict(result: Result, clientName: string, state: TestState): Verdict {
   const { tone, text } = runSentence(result);
-  const verdict = { tone, text: `${text} Measured from ${inSentence(clientName)}.` };
+  const from = notMeasured(result) === null ? "Measured from" : "Run by";
+  const verdict = { tone, text: `${text} ${from} ${inSentence(clientName)}.${hostNote(result)}` };
   if (state.up && state.enabled) return verdict;
   const why = state.enabled ? `${inSentence(clientName)} is not online` : "The test is paused";
   return { tone: "none", text: `${why}. At ${sinceText(Date.parse(result.started_at), state.now)}: ${verdict.text}` };
@@ -39,7 +42,23 @@ const WHOSE: Readonly<Record<string, string>> = {
 /** Whose fault a failure is, in words. */
 export const whoseText = (source: string) => WHOSE[source] ?? source;
 
-function failure({ error, destination }: Result): Verdict {
+/** What the measuring host was up to during the run, after what was found; empty where it explains nothing. */
+function hostNote(result: Result): string {
+  const told = notMeasured(result)?.code;
+  return result.flags
+    .filter(isHostFlag)
+    .filter((flag) => flag !== told)
+    .map((flag) => ` ${sentence(`${HOST_FLAGS[flag].label}: ${HOST_FLAGS[flag].meaning}`)}`)
+    .join("");
+}
+
+function failure(result: Result): Verdict {
+  const { error, destination } = result;
+  const unmeasured = notMeasured(result);
+  if (unmeasured !== null && error) {
+    const text = `${inSentence(destination)} was not measured: ${unmeasured.why}. ${sentence(withNames(error.message))}`;
+    return { tone: unmeasured.tone, text };
+  }
   if (!error) return { tone: "bad", text: `The last run to ${inSentence(destination)} failed.` };
   const { message, source } = error;
   return { tone: "bad", text: `${sentence(withNames(message))} Cause: ${whoseText(source)}.` };

@@ -96,16 +96,17 @@ export async function askServer(
   order: Order,
   params: DnsParams,
   budget: Budget,
-  onQuery: (query: Query, index: number) => void,
+  { ready, onQuery }: { ready: () => void; onQuery: (query: Query) => void },
 ): Promise<Query[]> {
   const session = await sessionOf(order);
+  ready();
   const start = performance.now();
   const due = async (index: number): Promise<Query | undefined> => {
     // A stopped wait is no error: the query is not sent.
     await waitUntil(start + index * params.interval * 1000, budget.signal);
     if (budget.over) return undefined;
     const query = await askOnce(order, session, params, budget);
-    onQuery(query, index);
+    onQuery(query);
     return query;
   };
   const queries = await Promise.all(Array.from({ length: params.count }, (_, index) => due(index)));

@@ -1,5 +1,6 @@
 // TLS to a resolver (RFC 7858, RFC 8484). Loaded only where one is asked over it.
 import { isIP } from "node:net";
+import { hostClock } from "../host-clock.ts";
 import { contextFor, type Handshake, handshake, partFrom } from "../probes/tls-handshake.ts";
 import { explainCertificate } from "../probes/tls-verdict.ts";
 import { warmUpTls } from "../probes/tls-warm.ts";
@@ -29,7 +30,7 @@ function failureOf(shaken: Handshake, server: Server, host: string): Failure | u
   if (shaken.kind === "error") return socketFailure({ code: shaken.code }, server, { connected: true });
   const { authorization_error: why, certificate } = shaken.agreed;
   if (why === null) return undefined;
-  const words = explainCertificate(why, host, certificate, Date.now());
+  const words = explainCertificate(why, host, certificate, hostClock.now());
   return failure("certificate", `${server.label} has a certificate that is not valid for ${host}: ${words} (${why})`, {
     connected: true,
   });

@@ -1,6 +1,8 @@
 // What the host is: read once a day, since it changes that rarely.
 import { readFile } from "node:fs/promises";
 import os from "node:os";
+import { containerOf } from "./containers.ts";
+import { rootsAt } from "./hardware-files.ts";
 
 /** Name and version from os-release(5). */
 export function parseOsRelease(text: string): string | undefined {
@@ -42,6 +44,7 @@ export async function inventory(): Promise<Record<string, unknown>> {
     ...system,
     kernel: os.release(),
     arch: os.arch(),
+    container: process.platform === "linux" ? containerOf(rootsAt()) : null,
     cpu_model: os.cpus()[0]?.model.trim() || null,
     cpu_cores: os.availableParallelism(),
     memory_bytes: os.totalmem(),

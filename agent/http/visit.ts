@@ -3,6 +3,7 @@ import { isIP, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import type { SecureContext } from "node:tls";
 import type { HeaderLine, HttpParams } from "#contract/test-types/http";
+import { hostClock } from "../host-clock.ts";
 import { connectFailure, type Dialled, dial, type Endpoint, showEndpoint } from "../probes/endpoint.ts";
 import { type Agreement, contextFor, type Handshake, handshake } from "../probes/tls-handshake.ts";
 import { certificateFailure, handshakeFailure } from "../probes/tls-verdict.ts";
@@ -169,7 +170,7 @@ const noHttp2 = (endpoint: Endpoint, instead: string, code: string | null): Fail
 function unfit(tls: Agreement, endpoint: Endpoint, params: HttpParams): Failure | null {
   const { authorization_error: why, certificate } = tls;
   if (why !== null && !params.insecure) {
-    const { error } = certificateFailure(why, endpoint.host, certificate, Date.now());
+    const { error } = certificateFailure(why, endpoint.host, certificate, hostClock.now());
     return failure(error.code, error.source, `${error.message}; nothing was sent`, why);
   }
   return params.http_version === "2" && tls.alpn !== "h2" ? noHttp2(endpoint, `chose ${tls.alpn ?? "no protocol"}`, null) : null;

@@ -12,6 +12,7 @@ import { Phase } from "../bandwidth/phase.ts";
 import type { PhaseReport } from "../bandwidth/phase-report.ts";
 import { type SpeedTarget, speedTarget } from "../bandwidth/target.ts";
 import type { WirePeer } from "../bandwidth/wire.ts";
+import { hostClock } from "../host-clock.ts";
 import { resolveHost } from "../resolve.ts";
 import { type BandwidthReading, bandwidthDetail, bandwidthMetrics } from "./bandwidth-metrics.ts";
 import { bandwidthView, idleRow, mbps, phaseNote, phaseRow } from "./bandwidth-rows.ts";
@@ -53,7 +54,7 @@ function enterMonth({ month_bytes, max_bytes }: BandwidthParams): Entry | Failur
   try {
     const ledger = hostLedger();
     if (ledger === undefined) return undefined;
-    const now = Date.now();
+    const now = hostClock.now();
     const entry = ledger.enter(now, { month_bytes, most: max_bytes, least: BYTES_LEAST });
     if (entry !== undefined) return entry;
     const message = `bandwidth runs of this agent have used ${mega(ledger.used(now))} of the month's ${mega(month_bytes)}; the next run is due in the next month, or with a larger month_bytes`;

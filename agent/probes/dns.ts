@@ -25,8 +25,11 @@ async function reportOn(candidate: Candidate, { params, question, context, codec
   }
   const { server } = candidate;
   const order = { server, question, codec };
-  const queries = await askServer(order, params, context.budget, (query) => {
-    if (context.watched) context.show(answerRow({ label: server.label }, width, query, params));
+  const queries = await askServer(order, params, context.budget, {
+    ready: () => context.measuring(),
+    onQuery: (query) => {
+      if (context.watched) context.show(answerRow({ label: server.label }, width, query, params));
+    },
   });
   return { label: server.label, address: server.address, transport: server.transport, queries, unlocated: null };
 }

@@ -1,6 +1,7 @@
 // From a finished journey to its metrics. Pure.
 import { type MetricName, metricsOf, type Reason } from "#contract/metrics";
 import { HTTP_TLS_METRICS } from "#contract/test-types/http";
+import { hostClock } from "../host-clock.ts";
 import { type CacheReading, cacheReading } from "../http/cache.ts";
 import { type Content, codingsOf } from "../http/content.ts";
 import { headerOf, type ResponseHeaders } from "../http/exchange.ts";
@@ -181,7 +182,7 @@ function setTls(sheet: MetricSheet, { target, tls }: Visit, reason: Reason): voi
     sheet.fill(names, target.scheme === "http" ? "not_applicable" : reason);
     return;
   }
-  setAgreement(sheet, tls, Date.now());
+  setAgreement(sheet, tls, hostClock.now());
 }
 
 /** What of a run is no scalar. */

@@ -54,6 +54,7 @@ async function run(destination: string, params: HttpParams, context: RunContext)
   }
   const http2 = await http2For(parsed.target, params);
   if (budget.left() > WARM_LEFT_MS) await getReady({ tls: parsed.target.scheme === "https", http2 });
+  context.measuring();
   const live = new LiveRows(context);
   const journey = await travel({
     target: parsed.target,

@@ -13,7 +13,7 @@ const NAME = /^(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*$/;
 const kept = new Map<string, { name: string | null; until: number }>();
 
 function keep(address: string, name: string | null): void {
-  kept.set(address, { name, until: Date.now() + KEPT_MS });
+  kept.set(address, { name, until: performance.now() + KEPT_MS });
   const [oldest] = kept.keys();
   if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest);
 }
@@ -25,7 +25,7 @@ export class HopNames {
 
   /** Begins to look an address up, once. */
   ask(address: string): void {
-    if (this.#asked.has(address) || (kept.get(address)?.until ?? 0) > Date.now()) return;
+    if (this.#asked.has(address) || (kept.get(address)?.until ?? 0) > performance.now()) return;
     this.#asked.set(address, this.#look(address));
   }
 

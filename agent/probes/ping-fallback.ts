@@ -55,6 +55,7 @@ export async function pingByTcp(
   detail: Record<string, unknown>,
 ): Promise<Outcome> {
   const { interval, timeout } = params;
+  context.measuring();
   const run = await tcpPing({
     ...target,
     interval,

@@ -43,6 +43,8 @@ export interface RunContext {
   readonly edge: EdgeAccess | undefined;
   /** Why this host's owner forbids a further destination (a redirect's), or undefined. */
   objection(destination: string): string | undefined;
+  /** What is timed begins now: what held this process up until here, as loading code does, distorts nothing. */
+  measuring(): void;
 }
 
 /** Places a run takes among those of this host: tools running at once, sockets measuring at once. */

@@ -31,6 +31,7 @@ async function run(destination: string, params: TcpParams, context: RunContext):
   if (budget.stopped) return unmeasured("tcp", STOPPED.error, STOPPED.reason);
   if (!found.ok) return unmeasured("tcp", found.error, found.reason, { detail: { resolve_ms: found.resolve_ms } });
   await warmUp();
+  context.measuring();
   const { endpoint } = found;
   const kernel = new KernelReader(budget.signal);
   const order = seriesOf(params);

@@ -2,6 +2,7 @@
 import { isIP, type Socket } from "node:net";
 import { alpnProtocols, TLS_VERSIONS, type TlsParams } from "#contract/test-types/tls";
 import type { Part } from "../budget.ts";
+import { hostClock } from "../host-clock.ts";
 import { LastSeen } from "./certificate-memory.ts";
 import { connectFailure, type Dialled, dial, type Endpoint, type Failure, findEndpoint, STOPPED, warmUp } from "./endpoint.ts";
 import { type Outcome, type Probe, type RunContext, unmeasured } from "./probe.ts";
@@ -34,6 +35,7 @@ async function measure(way: Way, params: TlsParams, context: RunContext): Promis
   const secureContext = contextFor(params.min_version, params.max_version);
   await warmUp();
   await warmUpTls();
+  context.measuring();
   const share = (name: string) => budget.part(name, budget.left(), RESERVE_MS);
   const connecting = share("connect");
   const { socket, outcome } = dial(endpoint, connecting.ms, connecting.signal);
@@ -73,7 +75,7 @@ async function connected(
 function failureOf(shaken: Handshake, { endpoint, host }: Way, raw: Socket): Failure | undefined {
   if (shaken.kind !== "done") return handshakeFailure(shaken, endpoint, raw.bytesRead);
   const { authorization_error, certificate } = shaken.agreed;
-  return authorization_error === null ? undefined : certificateFailure(authorization_error, host, certificate, Date.now());
+  return authorization_error === null ? undefined : certificateFailure(authorization_error, host, certificate, hostClock.now());
 }
 
 type Found = Pick<TlsReading, "tcp_ms" | "handshake" | "versions">;
@@ -90,7 +92,7 @@ function report(
   const remembered = context.series !== undefined && certificate !== undefined;
   const before = remembered ? lastSeen.swap(context.series, certificate.fingerprint_sha256) : undefined;
   const absent = failure?.reason ?? "not_applicable";
-  const sheet = tlsMetrics({ ...found, check_versions: params.check_versions, before, now: Date.now(), absent });
+  const sheet = tlsMetrics({ ...found, check_versions: params.check_versions, before, now: hostClock.now(), absent });
   const { port, resolve_ms, resolved_by } = endpoint;
   const detail: Record<string, unknown> = { port, resolve_ms, resolved_by, host };
   if (agreed !== undefined) Object.assign(detail, { cipher_openssl: agreed.cipher_openssl, key_exchange: agreed.key_exchange });

@@ -44,6 +44,7 @@ async function measure(endpoint: Endpoint, params: UdpParams, clock: SyncState |
   const count = udpCount(params);
   const live = context.watched ? new UdpLive(context.show, { interval_ms, timeout_ms: params.timeout * 1000 }) : undefined;
   const note = progressNotes(context, count);
+  context.measuring();
   const stream = await runStamp({
     address,
     port,

@@ -70,7 +70,7 @@ interface Asked {
 /** The SIP server is asked before the stream begins, so that neither disturbs the other's times. */
 async function askSip(
   { sip, sip_transport = "udp", ip_version, timeout }: VoipParams,
-  { budget }: RunContext,
+  { budget, measuring }: RunContext,
 ): Promise<Asked | undefined> {
   if (sip === undefined) return undefined;
   const found = await findEndpoint(sip, { port: SIP_PORT[sip_transport], ip_version }, budget.signal);
@@ -81,12 +81,14 @@ async function askSip(
   const { askOptions, prepareSip } = await import("../voice/sip.ts");
   await prepareSip(sip_transport);
   const part = budget.part("sip", timeout * 1000, RESERVE_MS);
+  measuring();
   const outcome = await askOptions({ endpoint: found.endpoint, transport: sip_transport }, part.signal);
   if (!outcome.ok && part.signal.aborted) budget.hit("sip");
   return { outcome, shown: showEndpoint(found.endpoint) };
 }
 
 async function stream(endpoint: Endpoint, params: VoipParams, codec: VoiceCodec, context: RunContext): Promise<StampRun> {
+  if (params.sip === undefined) context.measuring();
   const count = Math.max(1, Math.round((params.duration * 1000) / codec.packet_ms));
   const live = new LiveVoice(count, codec.packet_ms, context);
   const stamped = await runStamp({

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type ProblemCode, problem } from "#contract/problem";
+import { hostClock } from "../host-clock.ts";
 import { HttpGate } from "./http-auth.ts";
 import { Line, type LineHold } from "./http-line.ts";
 import { networkOf, Strangers } from "./http-strangers.ts";
@@ -163,7 +164,7 @@ export class HttpReflector {
 
   /** Who a request speaks for: a session by its key, or in open mode an address. */
   #ownerOf(request: IncomingMessage, method: string, target: string): { owner: string | undefined; proved: boolean } {
-    const keysOf = (ssid: number) => this.#parts.keyring.keysOf(ssid, Date.now()).map(({ key }) => key);
+    const keysOf = (ssid: number) => this.#parts.keyring.keysOf(ssid, hostClock.now()).map(({ key }) => key);
     const ssid = this.#gate.admit(request.headers.authorization, method, target, keysOf);
     if (ssid !== undefined) return { owner: `ssid ${ssid}`, proved: true };
     return { owner: this.#parts.open ? `address ${request.socket.remoteAddress ?? ""}` : undefined, proved: false };

@@ -1,5 +1,6 @@
 // The STAMP session-reflector (RFC 8762 section 4.3), stateful: its own sequence number in each session shows which way a packet was lost.
 import type { RemoteInfo, Socket } from "node:dgram";
+import { hostClock } from "../host-clock.ts";
 import { BASE_LENGTH, decodeSender, encodeReflection, isReflection, type StampMode, verifyMac } from "../stamp/packet.ts";
 import { TokenBucket } from "./bucket.ts";
 import type { ReflectorClock } from "./clock.ts";
@@ -116,7 +117,7 @@ export class UdpReflector {
   /** The session a packet belongs to, begun if need be, or why it gets no answer. What costs nothing is asked first. */
   #sessionOf(packet: Buffer, from: RemoteInfo, now: number): ReflectorSession | keyof UdpRefusals {
     const { open, keyring } = this.#parts;
-    const keyed = packet.length >= BASE_LENGTH.authenticated && keyring.inForce(Date.now()).length > 0;
+    const keyed = packet.length >= BASE_LENGTH.authenticated && keyring.inForce(hostClock.now()).length > 0;
     if ((!keyed && !(open && packet.length >= BASE_LENGTH.open)) || from.port === 0) return "short";
     if (this.#total.left(now) < 1) return "rate";
     const found = keyed ? this.#authenticated(packet, from, now) : "unauthenticated";
@@ -150,7 +151,7 @@ export class UdpReflector {
    */
   #prove(packet: Buffer, ssid: number, now: number): HeldKey | "rate" | "unauthenticated" {
     const keyring = this.#parts.keyring;
-    const moment = Date.now();
+    const moment = hostClock.now();
     const cost = keyring.inForce(moment).length;
     if (!this.#proved.take(ssid, now, cost) && !this.#strangers.take(now, cost)) return "rate";
     const proved = ssid === 0 ? undefined : keyring.keysOf(ssid, moment).find(({ key }) => verifyMac(packet, key));
@@ -177,7 +178,7 @@ export class UdpReflector {
   /** Ends what is silent, and what runs on a secret that no longer holds. */
   #sweep(): void {
     const now = performance.now();
-    const inForce = this.#parts.keyring.inForce(Date.now());
+    const inForce = this.#parts.keyring.inForce(hostClock.now());
     const holds = ({ secret }: HeldKey) => inForce.some((one) => Buffer.compare(one.secret, secret.secret) === 0);
     const isCrowded = this.#table.size > UDP_LIMITS.sessions / 2;
     const patience_ms = isCrowded ? UDP_LIMITS.idleCrowded_ms : UDP_LIMITS.idle_ms;

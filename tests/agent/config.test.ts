@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../agent/cli-run.ts";
-import { loadConsent } from "../../agent/consent.ts";
 import { chooseTarget, searchDomains } from "../../agent/discovery.ts";
 import { UsageError } from "../../agent/exit.ts";
 import { StateDir } from "../../agent/identity.ts";
@@ -56,58 +55,6 @@ describe("configuration", () => {
     const { code, stderr } = await cli(["run", "--state", scratch(), "--server", "nonsense"]);
     expect(code).toBe(2);
     expect(stderr).toContain("--server");
-  });
-});
-
-describe("consent", () => {
-  const order = { type: "ping", destination: "10.1.2.3", params: {}, interval_s: 10 };
-  test("types, destinations and pace are limits", () => {
-    const veto = loadConsent(
-      file(
-        JSON.stringify({
-          types: ["ping"],
-          destinations: ["10.0.0.0/8", "fd00::/8", "*.example.com", "gw.lan"],
-          min_interval_s: 10,
-        }),
-      ),
-    );
-    expect(veto(order)).toBeUndefined();
-    for (const destination of ["fd77::1", "a.b.example.com", "gw.lan"])
-      expect(veto({ ...order, destination }), destination).toBeUndefined();
-    for (const destination of ["192.0.2.1", "example.com", "evilexample.com", "2001:db8::1"])
-      expect(veto({ ...order, destination }), destination).toMatch(/does not allow/);
-    expect(veto({ ...order, interval_s: 5 })).toMatch(/at least 10 s/);
-    expect(loadConsent(file('{"types": []}'))(order)).toMatch(/does not allow ping/);
-    expect(loadConsent(file("{}"))(order)).toBeUndefined();
-  });
-  test("every host a run would speak to is judged: a URL's, a resolver's; what cannot be judged is refused", () => {
-    const veto = loadConsent(file('{"destinations": ["*.example.com", "10.0.0.0/8"]}'));
-    const http = (destination: string) => veto({ type: "http", destination, params: {}, interval_s: 60 });
-    expect(http("https://a.example.com:8443/x?y=http://192.0.2.1/")).toBeUndefined();
-    expect(http("https://a.example.org/?a.example.com")).toMatch(/does not allow a\.example\.org/);
-    expect(http(`http://192.0.2.1/${'"'.repeat(2100)}`)).toMatch(/cannot be judged/);
-    const dns = (resolver: string) => veto({ type: "dns", destination: "a.example.com", params: { resolver }, interval_s: 60 });
-    expect(dns("10.0.0.53")).toBeUndefined();
-    expect(dns("10.0.0.53,192.0.2.53")).toMatch(/does not allow 192\.0\.2\.53/);
-    expect(veto({ type: "telepathy", destination: "a.example.com", params: {} })).toMatch(/cannot be judged/);
-  });
-  test("a single order is paced like a test", () => {
-    const veto = loadConsent(file('{"min_interval_s": 10}'));
-    const once = { type: "ping", destination: "10.1.2.3", params: {} };
-    expect(veto(once)).toBeUndefined();
-    expect(veto(once)).toMatch(/at least 10 s/);
-    expect(veto({ ...once, destination: "10.1.2.4" })).toBeUndefined();
-    expect(veto({ ...once, interval_s: 10 })).toBeUndefined();
-  });
-  test.each([
-    ["{\n nonsense", /line 2/],
-    ['{\n"types": "ping"}', /line 2: types/],
-    ['{\n\n"destination": []}', /line 3: destination is not a known setting/],
-    ['{"types": ["telepathy"]}', /telepathy/],
-    ['{"destinations": ["10.0.0.0/33"]}', /--consent/],
-  ])("%j stops the agent and says where", (content, message) => {
-    expect(() => loadConsent(file(content))).toThrow(message);
-    expect(() => loadConsent(file(content))).toThrow(UsageError);
   });
 });
 

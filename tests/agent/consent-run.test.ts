@@ -49,6 +49,8 @@ test("a test the consent file forbids is not run, with a schedule that cannot be
     Object.fromEntries(
       edge.items.filter((item) => "test_id" in item).map((item) => [item.test_id, (item.error as { code: string }).code]),
     );
-  await expect.poll(told, { timeout: 15_000 }).toEqual({ plain: "skipped", odd: "invalid_instruction" });
+  await expect.poll(told, { timeout: 15_000 }).toEqual({ plain: "not_consented", odd: "invalid_instruction" });
   expect(visits).toBe(0);
+  // Over HTTPS, where no socket comes through, the server is told all the same.
+  expect(edge.registrations[0]).toMatchObject({ consent: { destinations: ["10.0.0.0/8"] } });
 });

@@ -408,7 +408,8 @@ test("a dead resolver does not delay other runs", async () => {
   const alive = await probe("live.example", { resolver: good.address });
   const took = performance.now() - start;
   expect(alive.status).toBe("ok");
-  expect(took).toBeLessThan(150);
+  // The dead ones take a second; a host with no processor time to spare is looked at for 0.2 s longer.
+  expect(took).toBeLessThan(500);
   expect(Number(alive.metrics.dns_query_ms)).toBeLessThan(50);
   for (const each of await Promise.all(others)) expect(each.metrics.dns_rcode).toBe("TIMEOUT");
   loop.disable();
@@ -549,9 +550,9 @@ test("the host's owner decides about resolvers, and about names where the system
   const order = (destination: string, params: Record<string, unknown>) =>
     runTest({ type: "dns", destination, params }, new AbortController().signal, { veto: consent });
   expect((await order("any.example", { resolver: server.address })).status).toBe("ok");
-  expect((await order("any.example", { resolver: `${server.address},192.0.2.53` })).error?.code).toBe("skipped");
-  expect((await order("any.example", { resolver: "https://dns.example/dns-query" })).error?.code).toBe("skipped");
-  expect((await order("any.example", {})).error?.code).toBe("skipped");
+  expect((await order("any.example", { resolver: `${server.address},192.0.2.53` })).error?.code).toBe("not_consented");
+  expect((await order("any.example", { resolver: "https://dns.example/dns-query" })).error?.code).toBe("not_consented");
+  expect((await order("any.example", {})).error?.code).toBe("not_consented");
   expect(server.asked).toHaveLength(1);
   const params = testType("dns").params.parse({ resolver: "system" });
   expect(testType("dns").contacts("www.inside.example", params)).toEqual(["www.inside.example"]);

@@ -157,7 +157,9 @@ describe("redirects that are not followed fail the run, with what was measured u
     const result = await probe(`http://127.0.0.1:${port}/`, {}, veto);
     expect(result).toMatchObject({
       status: "failed",
-      error: { code: "bad_response", source: "agent" },
+      error: { code: "not_consented", source: "agent" },
+      metrics: { http_status: null },
+      reasons: { http_status: "not_applicable" },
       flags: ["redirect_refused"],
     });
     expect(result.error?.message).toContain("127.0.0.2");

@@ -188,6 +188,25 @@ describe("a full outbox", () => {
     expect(batch?.to).toBe(25);
   });
 
+  test("what was dropped while it was under way and arrived all the same is not called lost", () => {
+    const outbox = make({ items: 10, bytes: 1e6 });
+    fill(outbox, ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+    expect(outbox.batch(5, 1e6)).toMatchObject({ from: 1, to: 5 });
+    outbox.sending(5);
+    fill(outbox, ["k", "l"]);
+    expect(outbox.dropped).toBe(2);
+    outbox.acked(5);
+    expect(outbox.dropped).toBe(0);
+    // Dropped and told so, it is lost.
+    outbox.sending(8);
+    fill(outbox, ["m", "n", "o", "p", "q"]);
+    const { dropped } = outbox;
+    expect(dropped).toBeGreaterThan(0);
+    expect(everything(outbox)?.dropped).toEqual([[6, 5 + dropped]]);
+    deliver(outbox, 17);
+    expect(outbox.dropped).toBe(dropped);
+  });
+
   test("an item too large for the server loses its detail, not its figures", () => {
     const outbox = make();
     outbox.add("result", { metrics: { a: 1 }, detail: { big: "x".repeat(LIMITS.itemBytes) }, flags: ["f"] });

@@ -271,6 +271,6 @@ test("a run against a client: the reflector knows the key, the result names the 
     detail: { peer: { client_id: ID, name: "berlin" } },
   });
   const barred = await runTest(order, never, { peers: book, veto: vetoOf({ destinations: ["10.0.0.0/8"] }) });
-  expect(barred.error).toMatchObject({ code: "skipped", message: expect.stringContaining("127.0.0.1") });
+  expect(barred.error).toMatchObject({ code: "not_consented", message: expect.stringContaining("127.0.0.1") });
   await reflector.stop();
 });

@@ -6,9 +6,7 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../agent/cli-run.ts";
-import { loadAgreement } from "../../agent/consent.ts";
 import { EdgeHttp } from "../../agent/edge-http.ts";
-import { UsageError } from "../../agent/exit.ts";
 import { createLog } from "../../agent/log.ts";
 import { interfaceAddresses, ownAddresses } from "../../agent/own-addresses.ts";
 import { RunProgress } from "../../agent/progress.ts";
@@ -63,10 +61,11 @@ async function takenPort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-async function serve(settings: Partial<ReflectorSettings> = {}): Promise<ReflectorService> {
+async function serve(settings: Partial<ReflectorSettings> = {}, permitted = () => true): Promise<ReflectorService> {
   const http = new EdgeHttp(server, "0");
   const service = new ReflectorService({
     settings: { port: await freePort(), addresses: [], allowed: true, ...settings },
+    permitted,
     server,
     register: (body) => http.reflector(TOKEN, body),
     log: createLog("silent"),
@@ -106,6 +105,19 @@ describe("the reflector", () => {
     await service.follow(MEASURED);
     expect(edge.reflectors[0]).toMatchObject({ port: null, addresses: expect.arrayContaining(["127.0.0.1"]) });
     expect(service.port).toBeUndefined();
+  });
+
+  test("closes when its owner changes the consent file, and opens when it is allowed again", async () => {
+    let permitted = true;
+    const service = await serve({}, () => permitted);
+    await service.follow(MEASURED);
+    expect(service.port).toBeGreaterThan(0);
+    permitted = false;
+    await service.follow(MEASURED);
+    expect([service.port, edge.reflectors.at(-1)?.port]).toEqual([undefined, null]);
+    permitted = true;
+    await service.follow(MEASURED);
+    expect(service.port).toBeGreaterThan(0);
   });
 
   test("stays shut where only the address is measured, and says nothing where nobody measures it", async () => {
@@ -227,17 +239,6 @@ describe("settings", () => {
   ])("%s %s ends the command with that option's name", async (option, value) => {
     const { code, stderr } = await cli(["run", "--server", "http://127.0.0.1:1", "--state", scratch(), `${option}=${value}`]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(`${option} ${value}`)]);
-  });
-
-  test("the consent file may forbid the reflector, in words only", () => {
-    const file = join(scratch(), "consent.json");
-    const consent = (text: string) => {
-      writeFileSync(file, text);
-      return loadAgreement(file);
-    };
-    expect(consent("{}").reflector).toBe(true);
-    expect(consent('{"reflector": false, "types": ["ping"]}').reflector).toBe(false);
-    expect(() => consent('{"reflector": "no"}')).toThrow(UsageError);
   });
 });
 

@@ -465,6 +465,7 @@ describe("time", () => {
       session: undefined,
       edge: undefined,
       objection: () => undefined,
+      measuring: () => undefined,
     });
     const took = performance.now() - start;
     expect(took).toBeGreaterThan(1350);

@@ -1,59 +1,88 @@
-// What the agent takes from its host: processor time with its children, memory, processes. Linux only: read from /proc.
-import { readFile } from "node:fs/promises";
+// What the agent takes from its host, beside two well-known ones measured in the same minutes: processor time with its children,
+// memory and its growth, processes, bytes to the server.
 import { setTimeout as delay } from "node:timers/promises";
-import { AgentProcess } from "../support/agent-process.ts";
-import { ADMIN, Api } from "../support/api.ts";
-import { Instance } from "../support/instance.ts";
+import { INTERVAL_S, mixOf } from "./mix.ts";
+import { type Neighbour, startNeighbours } from "./neighbours.ts";
 import type { Report } from "./run.ts";
+import { type AgentVariant, type Surroundings, surround } from "./surroundings.ts";
+import { growthPerHour, type Usage, watch } from "./watch.ts";
 
-const TESTS = 10;
-const INTERVAL_S = 30;
-const WARM_UP_S = 15;
-const MEASURED_S = 60;
-/** USER_HZ: the unit of times in /proc/PID/stat on every Linux that Node runs on. */
-const TICKS_PER_S = 100;
+/** Every test runs once and a host sample is taken before the measurement begins. */
+const WARM_UP_S = 90;
+const DEFAULT_MINUTES = 3;
+/** In less time the slope is that of one collection of garbage. */
+const GROWTH_FROM_MINUTES = 15;
+const DAY_S = 24 * 60 * 60;
 
-/** User and system time of a process and of its children that ended, seconds. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8");
-  // Fields after the command name, which may hold spaces: state is the first of them; 14 to 17 of proc_pid_stat(5) are times.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_S;
+/** What an agent with this mix of tests may take. */
+export const BARS = { cpu_pct: 0.3, rss_mib: 75, growth_mib_h: 5 } as const;
+
+const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
+const most = (values: readonly number[]): number => Math.max(...values);
+
+function figures(usage: Usage, minutes: number): Report {
+  const { memory, seconds, spawned, sent_bytes } = usage;
+  const last = memory.at(-1);
+  const growth = minutes < GROWTH_FROM_MINUTES ? null : rounded(growthPerHour(memory), 2);
+  return {
+    cpu_pct: rounded(usage.cpu_own_pct + usage.cpu_children_pct, 3),
+    cpu_own_pct: rounded(usage.cpu_own_pct, 3),
+    cpu_children_pct: rounded(usage.cpu_children_pct, 3),
+    rss_mib: rounded(most(memory.map(({ rss }) => rss)), 1),
+    rss_mib_before: rounded(memory[0]?.rss ?? 0, 1),
+    rss_anon_mib: rounded(most(memory.map(({ anon }) => anon)), 1),
+    rss_file_mib: rounded(most(memory.map(({ file }) => file)), 1),
+    rss_peak_mib: rounded(last?.peak ?? 0, 1),
+    growth_mib_h: growth,
+    ...(growth === null ? { growth_reason: `told from ${GROWTH_FROM_MINUTES} minutes on: -- --minutes 60` } : {}),
+    ...(spawned === undefined ? {} : { spawned_a_minute: rounded((60 * spawned) / seconds, 1) }),
+    bytes_a_day: sent_bytes === undefined ? null : Math.round((sent_bytes / seconds) * DAY_S),
+    ...(sent_bytes === undefined
+      ? { bytes_reason: "counted on an interface that leads to the server only, which the lab has" }
+      : {}),
+  };
 }
 
-async function rssMib(pid: number): Promise<number> {
-  const kib = /^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kib) / 1024;
+function beside(neighbour: Neighbour, usage: Usage | undefined): Report {
+  if (usage === undefined) return { cpu_pct: null, rss_mib: null, reason: neighbour.reason ?? "not measured" };
+  return {
+    cpu_pct: rounded(usage.cpu_own_pct + usage.cpu_children_pct, 3),
+    rss_mib: rounded(most(usage.memory.map(({ rss }) => rss)), 1),
+  };
 }
 
-/** Ten ping tests of 20 packets every 30 s on loopback, nobody watching. */
-export async function measureAgent(): Promise<Report> {
+async function measure(around: Surroundings, neighbours: readonly Neighbour[], minutes: number): Promise<Report> {
+  const tests = mixOf(around.targets);
+  for (const test of tests) await around.api.createTest(test);
+  await delay(WARM_UP_S * 1000);
+  const present = neighbours.filter(({ pid }) => pid !== undefined);
+  const all = [{ pid: around.pid, line: around.line, countChildren: true }, ...present.map(({ pid }) => ({ pid: pid ?? 0 }))];
+  const [own, ...others] = await watch(all, minutes);
+  if (own === undefined) throw new Error("nothing was watched");
+  const usageOf = (neighbour: Neighbour) => others[present.indexOf(neighbour)];
+  return {
+    where: around.name,
+    tests: tests.length,
+    interval_s: INTERVAL_S,
+    warm_up_s: WARM_UP_S,
+    minutes,
+    ...figures(own, minutes),
+    beside: Object.fromEntries(neighbours.map((neighbour) => [neighbour.name, beside(neighbour, usageOf(neighbour))])),
+  };
+}
+
+/** Ten tests a minute, nobody watching, for so many minutes. */
+export async function measureAgent(minutes = DEFAULT_MINUTES, variant: AgentVariant = {}): Promise<Report> {
   if (process.platform !== "linux") return { cpu_pct: null, rss_mib: null, reason: "read from /proc, which only Linux has" };
-  const env = { ADMIN_USERNAME: ADMIN.username, ADMIN_PASSWORD: ADMIN.password, STREAMSWARM_LOCAL_AGENT: "0" };
-  const instance = await Instance.start({ env });
-  let agent: AgentProcess | undefined;
+  const around = await surround(variant);
   try {
-    const api = await Api.signIn(instance.url);
-    agent = new AgentProcess({ server: `http://127.0.0.1:${instance.port}`, token: await api.enrolmentToken(), name: "bench" });
-    await agent.connected();
-    for (let n = 1; n <= TESTS; n++) {
-      const test = { name: `loopback ${n}`, type: "ping", destination: `127.0.0.${n}`, interval_s: INTERVAL_S } as const;
-      await api.createTest({ ...test, selector: { all: true } });
+    const neighbours = await startNeighbours();
+    try {
+      return await measure(around, neighbours, minutes);
+    } finally {
+      for (const neighbour of neighbours) await neighbour.stop();
     }
-    await delay(WARM_UP_S * 1000);
-    const [before, rss] = [await cpuSeconds(agent.pid), await rssMib(agent.pid)];
-    await delay(MEASURED_S * 1000);
-    const used = (await cpuSeconds(agent.pid)) - before;
-    const cpu_pct = Number(((used / MEASURED_S) * 100).toFixed(2));
-    return {
-      tests: TESTS,
-      interval_s: INTERVAL_S,
-      cpu_pct,
-      rss_mib: Number((await rssMib(agent.pid)).toFixed(1)),
-      rss_mib_before: Number(rss.toFixed(1)),
-    };
   } finally {
-    await agent?.dispose();
-    await instance.dispose();
+    await around.stop();
   }
 }

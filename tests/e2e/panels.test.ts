@@ -80,7 +80,9 @@ function needsTool({ skip }: TestContext, { error }: Result): void {
   skip(error !== null && ["tool_missing", "no_permission", "unsupported"].includes(error.code), error?.message);
 }
 
-const metricText = (result: Result, name: string) => formatText(name, result.metrics[name]);
+/** A figure as pages write it; nothing where this machine was too busy to measure it. */
+const metricText = (result: Result, name: string) =>
+  result.reasons[name] === "host_overloaded" ? "" : formatText(name, result.metrics[name]);
 
 test("every type has a button in the form, with its hint and its parameters", async () => {
   await page.goto(`${instance.url}/tests/new`);
@@ -153,6 +155,7 @@ test("http: phases that add up, and the redirect before them", async () => {
 
 test("the client's page has them all, and so has a phone", async () => {
   await page.goto(`${instance.url}/clients/${clientId}`);
+  await page.getByRole("button", { name: "1 more test" }).click();
   for (const type of tests.keys()) await page.locator(`.multiples a[href^="/tests/${tests.get(type)}"]`).waitFor();
   await page.setViewportSize({ width: 390, height: 844 });
   for (const path of [

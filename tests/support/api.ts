@@ -77,6 +77,11 @@ export class Api {
     return this.get(`/tests/${id}`, testDetailSchema);
   }
 
+  /** Orders a test from its clients now. */
+  async runNow(testId: string): Promise<void> {
+    await this.#fetch("POST", `/tests/${testId}/run`);
+  }
+
   async retire(clientId: string): Promise<void> {
     await this.#fetch("PATCH", `/clients/${clientId}`, { status: "retired" });
   }

@@ -18,6 +18,7 @@ export function fleetClient(patch: Partial<FleetClient> = {}): FleetClient {
     measured_at: iso(NOW),
     headline: {},
     failing: 0,
+    unmeasured: 0,
     spark: [],
     ...patch,
   };
@@ -31,7 +32,7 @@ export function clientDetail(patch: Partial<ClientDetail> = {}): ClientDetail {
     platform: { os: "linux", arch: "x64", release: "", hostname: "", node: "" },
     capabilities: {},
     edge: null,
-    outbox: { depth: 0, dropped: 0 },
+    outbox: { depth: 0, dropped: 0, problem: null },
     created_at: iso(NOW - 7_200_000),
     last_seq: 0,
     rejected: { count: 0, recent: [] },

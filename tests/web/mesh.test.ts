@@ -87,6 +87,13 @@ test("a cell is judged by failure, loss, and its own pair's usual value", () => 
   expect(firstPair(mesh)?.to.id).toBe("d");
 });
 
+test("a pair that was not measured here is neither well nor failing, and says why", () => {
+  const cutOff = udp(null, { status: "failed", error: { code: "cut_off", source: "agent", message: "It reached nothing" } });
+  const mesh = meshWith([client("a", "Lyon", [["b", cutOff]]), client("b", "Osaka", [["a", udp(20)]])]);
+  expect(cell(mesh, "a", "b")).toMatchObject({ tone: "none", why: "not measured: the client's own line was cut" });
+  expect(meshVerdict(mesh)).toMatchObject({ tone: "ok", text: expect.stringContaining("1 pair has no current result") });
+});
+
 test("what an offline client measured last is no current figure", () => {
   const mesh = meshWith([client("a", "", [["b", udp(20)]], { status: "offline" }), client("b", "", [["a", udp(20)]])]);
   expect(cell(mesh, "a", "b")).toMatchObject({ tone: "none", value: 20 });

@@ -184,7 +184,7 @@ describe("over HTTPS only", () => {
   test("a heartbeat makes it online and tells what a welcome tells", async () => {
     expect(await beat()).toMatchObject({ last_seq: 0, live_until: 0, runs: [], revision: expect.any(Number) });
     await everywhere("online", "connected over HTTPS");
-    expect((await detail()).outbox).toEqual({ depth: 3, dropped: 1 });
+    expect((await detail()).outbox).toEqual({ depth: 3, dropped: 1, problem: null });
   });
 
   test("an upload counts as well", async () => {

@@ -8,6 +8,8 @@ export interface Colours {
   readonly text: string;
   readonly accent: string;
   readonly second: string;
+  readonly third: string;
+  readonly fourth: string;
   readonly bad: string;
   readonly smoke: string;
   readonly hatch: string;
@@ -24,6 +26,8 @@ export function readColours(): Colours {
     text: read("--ss-text"),
     accent: read("--ss-accent"),
     second: read("--ss-loss-mid"),
+    third: read("--ss-phase-tls"),
+    fourth: read("--ss-phase-wait"),
     bad: read("--ss-bad"),
     smoke: read("--ss-smoke"),
     hatch: read("--ss-hatch"),

@@ -1,11 +1,11 @@
-// One or two metrics as lines over time.
+// Up to four metrics of one unit as lines over time.
 import { useMemo } from "preact/hooks";
 import { formatText, metricLabel } from "../format.ts";
 import { findGaps, type Point } from "../state/points.ts";
 import { paintMarks } from "./canvas.ts";
 import { linePoints } from "./line-points.ts";
 import { gapsSince, paintFailures, paintStart } from "./smoke.ts";
-import { type Line, TimeChart } from "./time-chart.tsx";
+import { type Line, type LineStyle, TimeChart } from "./time-chart.tsx";
 
 interface MetricChartProps {
   metrics: readonly string[];
@@ -29,6 +29,8 @@ interface MetricChartProps {
   mark?: string | undefined;
   onZoom?: ((from: number, to: number) => void) | undefined;
 }
+
+const STYLES: readonly LineStyle[] = ["accent", "second", "third", "fourth"];
 
 const marked = (points: readonly Point[], flag: string) => points.filter((point) => point.values[flag]).map((point) => point.t);
 
@@ -56,8 +58,7 @@ export function MetricChart({
     () =>
       metrics.map((metric, index) => ({
         label: metricLabel(metric),
-        colour: index === 0 ? "accent" : "second",
-        dashed: index > 0,
+        style: STYLES[index] ?? "accent",
         stepped,
         points: linePoints(inView, metric, breaks),
       })),

@@ -1,5 +1,6 @@
 // Over a chart's canvas: the cursor line, and the stretch being dragged for a zoom. Arrow keys move the cursor too.
-import { useState } from "preact/hooks";
+import { useContext, useState } from "preact/hooks";
+import { Bands, bandsText } from "./bands.tsx";
 import type { Area } from "./canvas.ts";
 import { cursor } from "./cursor.ts";
 
@@ -22,6 +23,7 @@ interface Drag {
 
 export function Overlay({ area, from, to, stepMs, onZoom, label }: OverlayProps) {
   const [drag, setDrag] = useState<Drag | null>(null);
+  const bands = useContext(Bands);
   if (!area) return null;
   const width = area.right - area.left;
   const timeAt = (px: number) => from + (Math.max(0, Math.min(width, px)) / width) * (to - from);
@@ -64,7 +66,9 @@ export function Overlay({ area, from, to, stepMs, onZoom, label }: OverlayProps)
       aria-valuemin={from}
       aria-valuemax={to}
       aria-valuenow={at ?? to}
-      aria-valuetext={at === null ? "none" : new Date(at).toLocaleString("en-GB")}
+      aria-valuetext={
+        at === null ? "none" : [new Date(at).toLocaleString("en-GB"), bandsText(bands, at, stepMs)].filter(Boolean).join(", ")
+      }
       onPointerMove={move}
       onPointerDown={down}
       onPointerUp={up}

@@ -2,20 +2,31 @@
 
 import { useSignal } from "@preact/signals";
 import type { ChartConfiguration, ChartDataset, Scale } from "chart.js";
-import { useEffect, useRef } from "preact/hooks";
+import { useContext, useEffect, useRef } from "preact/hooks";
 import { formatUnit } from "../format.ts";
+import type { Band } from "../state/bands.ts";
 import type { Gap } from "../state/points.ts";
 import { shownTheme } from "../theme.ts";
+import { Bands, paintBands } from "./bands.tsx";
 import type { Area, Painter, Painting } from "./canvas.ts";
 import { paintGaps } from "./canvas.ts";
 import { type Colours, readColours } from "./colours.ts";
 import { Overlay } from "./overlay.tsx";
 import { Chart } from "./setup.ts";
 
+/** Lines of one chart differ in their dashes as well: not everybody tells colours apart. */
+const LINE_STYLES = {
+  accent: [],
+  second: [4, 3],
+  third: [1.5, 2.5],
+  fourth: [9, 3, 2, 3],
+} as const satisfies Partial<Record<keyof Colours, readonly number[]>>;
+export type LineStyle = keyof typeof LINE_STYLES;
+
 export interface Line {
   readonly label: string;
-  readonly colour: "accent" | "second" | "muted";
-  readonly dashed?: boolean;
+  /** Its colour and its dashes. */
+  readonly style: LineStyle;
   /** A value holds until the next one, as sizes and counts do. */
   readonly stepped?: boolean;
   /** NaN breaks the line. */
@@ -58,11 +69,11 @@ function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"lin
   return lines.map((line) => ({
     label: line.label,
     data: [...line.points],
-    borderColor: colours[line.colour],
+    borderColor: colours[line.style],
     borderWidth: 1.75,
-    borderDash: line.dashed ? [4, 3] : [],
+    borderDash: [...LINE_STYLES[line.style]],
     pointRadius: line.points.map((_, index) => (standsAlone(line.points, index) ? 1.75 : 0)),
-    pointBackgroundColor: colours[line.colour],
+    pointBackgroundColor: colours[line.style],
     pointBorderWidth: 0,
     pointHitRadius: 0,
     spanGaps: false,
@@ -71,7 +82,7 @@ function datasetsOf(lines: readonly Line[], colours: Colours): ChartDataset<"lin
 }
 
 /** Words too wide beside every tick; such a chart's title says them. */
-const WIDE: readonly string[] = ["days", "MOS", "RPM", "Mbit/s"];
+const WIDE: readonly string[] = ["days", "MOS", "RPM", "Mbit/s", "dBm"];
 
 const tick = (value: string | number, unit: string) => {
   const shown = formatUnit(Number(value), unit);
@@ -135,8 +146,9 @@ export function TimeChart(props: TimeChartProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const chart = useRef<Chart<"line"> | null>(null);
   const area = useSignal<Area | null>(null);
-  const latest = useRef(props);
-  latest.current = props;
+  const bands = useContext(Bands);
+  const latest = useRef({ props, bands });
+  latest.current = { props, bands };
   const theme = shownTheme.value;
 
   useEffect(() => {
@@ -144,8 +156,8 @@ export function TimeChart(props: TimeChartProps) {
     const colours = readColours();
     const made = new Chart<"line">(canvas.current, {
       type: "line",
-      data: { datasets: datasetsOf(latest.current.lines ?? [], colours) },
-      options: optionsOf(latest.current, colours),
+      data: { datasets: datasetsOf(latest.current.props.lines ?? [], colours) },
+      options: optionsOf(latest.current.props, colours),
       plugins: [
         {
           id: "painters",
@@ -153,7 +165,7 @@ export function TimeChart(props: TimeChartProps) {
             const { left, right, top, bottom } = drawn.chartArea;
             area.value = { left, right, top, bottom };
           },
-          beforeDatasetsDraw: (drawn) => paintAll(drawn, latest.current, readColours()),
+          beforeDatasetsDraw: (drawn) => paintAll(drawn, latest.current.props, latest.current.bands, readColours()),
         },
       ],
     });
@@ -173,7 +185,7 @@ export function TimeChart(props: TimeChartProps) {
     shown.options = optionsOf(props, colours);
     shown.update("none");
     props.onDrawn?.();
-  }, [props, theme]);
+  }, [props, bands, theme]);
 
   return (
     <div class="time-chart" style={{ height: `${props.height}px` }}>
@@ -191,7 +203,7 @@ export function TimeChart(props: TimeChartProps) {
   );
 }
 
-function paintAll(drawn: Chart<"line">, props: TimeChartProps, colours: Colours): void {
+function paintAll(drawn: Chart<"line">, props: TimeChartProps, bands: readonly Band[], colours: Colours): void {
   const { x, y } = drawn.scales;
   if (!x || !y) return;
   const painting: Painting = {
@@ -202,5 +214,6 @@ function paintAll(drawn: Chart<"line">, props: TimeChartProps, colours: Colours)
     y: (value) => y.getPixelForValue(value),
   };
   paintGaps(painting, props.gaps);
+  paintBands(painting, bands);
   props.paint?.(painting);
 }

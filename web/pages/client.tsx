@@ -5,8 +5,8 @@ import { useRoute } from "preact-iso";
 import type { ClientDetail } from "#contract/api";
 import { clientVerdict } from "../client-verdict.ts";
 import { now } from "../clock.ts";
-import { testName } from "../format.ts";
-import { clientHealth, isUp, statusReason } from "../health.ts";
+import { formatText, testName } from "../format.ts";
+import { healthOfRuns, isUp, outboxProblem, statusReason } from "../health.ts";
 import { Ago } from "../parts/ago.tsx";
 import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -17,11 +17,16 @@ import { peerDestinationOf } from "../peers.ts";
 import { canWrite, isAdmin } from "../session.ts";
 import { useClientNames } from "../state/client-names.ts";
 import { type LiveClient, useClient } from "../state/use-client.ts";
+import { useOutage } from "../state/use-outage.ts";
 import { tagTexts } from "../tags.ts";
 import { agoText, sinceText } from "../time.ts";
 import { ClientCharts } from "./client-charts.tsx";
+import { ConsentCard } from "./client-consent.tsx";
 import { DeleteClient, EditClient, RetireClient } from "./client-dialogs.tsx";
-import { ClientFacts, HostCard, RejectedCard, TestsCard } from "./client-facts.tsx";
+import { ClientFacts, RejectedCard } from "./client-facts.tsx";
+import { HostCard } from "./client-host.tsx";
+import { SelfTestCard } from "./client-self-test.tsx";
+import { TestsCard } from "./client-tests.tsx";
 import { EventsCard } from "./events-card.tsx";
 
 /** Tags beside the heading; the facts have them all. */
@@ -65,9 +70,8 @@ function OneClient({ id }: { id: string }) {
 }
 
 function healthOf(client: ClientDetail) {
-  const failing = client.latest.filter((result) => result.status === "failed").length;
   const losses = client.latest.map((result) => result.metrics.ping_loss_pct).filter((loss) => typeof loss === "number");
-  return clientHealth(client.status, failing, losses.length > 0 ? Math.max(...losses) : null);
+  return healthOfRuns(client.status, client.latest, losses.length > 0 ? Math.max(...losses) : null);
 }
 
 function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
@@ -75,6 +79,7 @@ function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
     ...client.tests.map((test) => test.destination),
     ...client.latest.flatMap(({ peer_id }) => (peer_id === null ? [] : [peerDestinationOf(peer_id)])),
   ]);
+  const outage = useOutage(client, data.hosts);
   const health = healthOf(client);
   const heading = (
     <>
@@ -104,12 +109,16 @@ function Loaded({ client, data }: { client: ClientDetail; data: LiveClient }) {
       live={data.live}
     >
       {data.error !== undefined && <Stale error={data.error} retry={data.reload} />}
-      <VerdictLine verdict={clientVerdict(client, now.value)} />
+      <VerdictLine verdict={clientVerdict(client, now.value, outage)} />
       <RejectedCard client={client} />
       <EventsCard list={data.events} aboutOf={({ test_id }) => ({ test: nameOfTest(client, test_id), client: null })} />
       <Strip client={client} />
       <ClientCharts client={client} hosts={data.hosts} results={data.results} runNow={data.runNow} />
       <TestsCard client={client} runNow={data.runNow} />
+      <div class="card-pair">
+        <SelfTestCard client={client} />
+        <ConsentCard client={client} />
+      </div>
       <HostCard client={client} />
       <ClientFacts client={client} />
     </Page>
@@ -160,11 +169,21 @@ function Strip({ client }: { client: ClientDetail }) {
       {figure("if_rx_bytes_sec", "receiving")}
       {figure("if_tx_bytes_sec", "sending")}
       {figure("uptime_s", "host uptime")}
-      <div class="key-figure">
-        <div class={`key-value${client.outbox.dropped > 0 ? " text-bad" : ""}`}>{client.outbox.depth}</div>
-        <div class="key-label">results waiting{client.outbox.dropped > 0 && `, ${client.outbox.dropped} lost`}</div>
-      </div>
+      <Outbox outbox={client.outbox} />
     </KeyStrip>
+  );
+}
+
+/** Results that wait on the agent, those it had to drop, and why its disk takes no more. */
+function Outbox({ outbox: { depth, dropped, problem } }: Pick<ClientDetail, "outbox">) {
+  return (
+    <div class="key-figure" data-testid="outbox">
+      <div class={`key-value${dropped > 0 || problem !== null ? " text-bad" : ""}`}>{formatText("agent_queue_depth", depth)}</div>
+      <div class="key-label">
+        results waiting{dropped > 0 && `, ${formatText("agent_results_dropped", dropped)} lost`}
+        {problem !== null && <>: {outboxProblem(problem)}</>}
+      </div>
+    </div>
   );
 }
 

@@ -5,6 +5,7 @@ import { now } from "../clock.ts";
 import { formatMetric, formatPercent, formatText, metricLabel, typeWord } from "../format.ts";
 import { lossOf } from "../loss.ts";
 import { withQuery } from "../navigate.ts";
+import { notMeasured } from "../not-measured.ts";
 import { Card } from "../parts/page.tsx";
 import { Shape } from "../parts/status.tsx";
 import { BAD_RATIO, bySite, LEAST_MS, type Mesh, type MeshCell, meshUnit, pairText, WARN_RATIO } from "../state/mesh.ts";
@@ -238,7 +239,7 @@ function Cell({ square, name, at, stop, mesh, shown }: CellProps) {
 
 /** The number as it stands in the cell, with its unit only where it is not the column title's. */
 function valueText({ latest, value }: MeshCell, { metric }: Mesh): string {
-  if (latest?.status === "failed") return "failed";
+  if (latest?.status === "failed") return notMeasured(latest)?.word ?? "failed";
   const shown = metric === null ? null : formatMetric(metric, value);
   if (!shown) return "–";
   return shown.unit === "" || shown.unit === meshUnit(metric) ? shown.text : `${shown.text} ${shown.unit}`;
@@ -248,6 +249,7 @@ function cellText(cell: MeshCell, { metric }: Mesh): string {
   const { latest, value, usual, why } = cell;
   if (latest === null) return "no result yet";
   const when = agoText(Date.parse(latest.started_at), now.value);
+  if (notMeasured(latest)) return `${why}, ${when}`;
   if (latest.status === "failed") return `${latest.error?.message ?? "failed"}, ${when}`;
   const figure = metric === null ? "" : formatText(metric, value);
   const compared = usual === null || metric === null ? "no baseline yet" : `usually ${formatText(metric, usual)}`;

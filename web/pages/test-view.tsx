@@ -3,12 +3,14 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { LiveFrame, TestDetail } from "#contract/api";
 import type { Result } from "#contract/result";
+import { BandKey, Bands } from "../charts/bands.tsx";
 import { Readout } from "../charts/readout.tsx";
 import { now } from "../clock.ts";
 import { inSentence, isNumeric, testName } from "../format.ts";
-import { isUp, STATUS_WORD, statusReason } from "../health.ts";
+import { isUp, STATUS_WORD, statusReason, type Tone } from "../health.ts";
+import { notMeasured } from "../not-measured.ts";
 import { panelOf } from "../panels/index.ts";
-import type { Badge, Panel } from "../panels/panel.ts";
+import type { Panel } from "../panels/panel.ts";
 import { KeyFigure, KeyStrip } from "../parts/figure.tsx";
 import { Card, Page, VerdictLine } from "../parts/page.tsx";
 import { Progress } from "../parts/progress.tsx";
@@ -126,7 +128,7 @@ function Charts({ test, client, peerId, data, shown, panel, latest }: ChartsProp
     to: shown.view.kind === "range" ? Math.max(shown.to, end) : shown.to,
   };
   return (
-    <>
+    <Bands.Provider value={data.bands}>
       <Card title={panel.chartTitle} tools={<RangeButtons view={shown.view} ranges={TEST_RANGES} onRange={shown.choose} />}>
         <panel.Main {...props} height={280} />
         <footer class="chart-foot">
@@ -138,15 +140,18 @@ function Charts({ test, client, peerId, data, shown, panel, latest }: ChartsProp
             spanMs={shown.view.spanMs}
             metrics={panel.columns.filter(([metric]) => isNumeric(metric))}
           />
+          <BandKey from={props.from} to={props.to} />
         </footer>
       </Card>
       {panel.Rest && <panel.Rest {...props} latest={latest} />}
-    </>
+    </Bands.Provider>
   );
 }
 
 /** A run that went wrong in part is not called well. */
-function badgeOf(result: Result, panel: Panel): Badge | null {
+function badgeOf(result: Result, panel: Panel): { tone: Tone; text: string } | null {
+  const unmeasured = notMeasured(result);
+  if (unmeasured) return { tone: unmeasured.tone, text: unmeasured.word };
   if (result.status === "failed") return { tone: "bad", text: "failed" };
   const badge = panel.badge?.(result) ?? null;
   if (result.status === "ok" || (badge && badge.tone !== "ok")) return badge;

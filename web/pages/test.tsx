@@ -6,7 +6,7 @@ import { useLocation, useRoute } from "preact-iso";
 import { type Test, type TestDetail, testDetailSchema } from "#contract/api";
 import { get, idPath } from "../api.ts";
 import { testTitle, typeWord } from "../format.ts";
-import { clientHealth } from "../health.ts";
+import { healthOfRuns } from "../health.ts";
 import { useQuery } from "../hooks.ts";
 import { lossOf } from "../loss.ts";
 import { withQuery } from "../navigate.ts";
@@ -212,5 +212,5 @@ function ClientTabs({ test, shown }: { test: TestDetail; shown: string }) {
 /** The client's health as far as this test shows it. */
 function healthHere(client: TestDetail["clients"][number]) {
   const loss = client.latest ? lossOf(client.latest.metrics) : null;
-  return clientHealth(client.status, client.latest?.status === "failed" ? 1 : 0, loss);
+  return healthOfRuns(client.status, client.latest ? [client.latest] : [], loss);
 }

@@ -71,17 +71,23 @@ export function Card({
   title,
   tools,
   children,
+  level = 2,
   class: extra = "",
+  testId,
 }: {
   title: ComponentChildren;
+  /** Of its heading, for a card within a part of the page that has one. */
+  level?: 2 | 3 | 4;
   tools?: ComponentChildren;
   children: ComponentChildren;
   class?: string;
+  testId?: string;
 }) {
+  const Heading = `h${level}` as const;
   return (
-    <section class={`card ${extra}`}>
+    <section class={`card ${extra}`} data-testid={testId}>
       <header class="card-head">
-        <h2>{title}</h2>
+        <Heading>{title}</Heading>
         {tools}
       </header>
       {children}

@@ -1,18 +1,17 @@
 // Recent results, newest first; a row opens to everything that run measured.
 import { Fragment } from "preact";
 import { useState } from "preact/hooks";
-import type { Result, Status } from "#contract/result";
+import type { Result } from "#contract/result";
 import { metricLabel } from "../format.ts";
-import type { Tone } from "../health.ts";
 import { isLossMetric, lossLevel } from "../loss.ts";
+import { notMeasured, resultTone } from "../not-measured.ts";
 import { errorWord, whoseText } from "../run-verdict.ts";
 import { clockTime, dateText, fullTime } from "../time.ts";
 import { Figure } from "./figure.tsx";
+import { FlagChips, FlagMeanings } from "./flags.tsx";
 import { Icon } from "./icon.tsx";
 import { MetricGroups } from "./metric-groups.tsx";
 import { StatusMark } from "./status.tsx";
-
-export const RESULT_TONE: Record<Status, Tone> = { ok: "ok", partial: "warn", failed: "bad" };
 
 const FIRST_ROWS = 15;
 const MORE_ROWS = 50;
@@ -113,7 +112,11 @@ function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
         {result.run_id && <span class="chip chip-small">run now</span>}
       </td>
       <td>
-        <StatusMark tone={RESULT_TONE[result.status]} word={result.error ? errorWord(result.error.code) : result.status} />
+        <StatusMark
+          tone={resultTone(result)}
+          word={notMeasured(result)?.word ?? (result.error ? errorWord(result.error.code) : result.status)}
+        />
+        <FlagChips flags={hostFlags(result)} />
       </td>
       {columns.map(([metric]) => (
         <td
@@ -138,19 +141,28 @@ function ResultRow({ result, columns, open, toggle }: ResultRowProps) {
   );
 }
 
+/** A run that was not measured says so already. */
+const hostFlags = (result: Result) => result.flags.filter((flag) => flag !== notMeasured(result)?.code);
+
+function causeText(result: Result): string {
+  const unmeasured = notMeasured(result);
+  if (unmeasured) return `Not measured: ${unmeasured.why}.`;
+  return `Cause: ${whoseText(result.error?.source ?? "")}.`;
+}
+
 function ResultDetail({ result }: { result: Result }) {
   const detail = Object.keys(result.detail).length > 0;
   return (
     <div class="result-detail">
       {result.error && (
-        <p class="result-error">
-          <strong>{result.error.message}</strong> <span class="text-secondary">Cause: {whoseText(result.error.source)}.</span>
+        <p class={`result-error result-error-${resultTone(result)}`}>
+          <strong>{result.error.message}</strong> <span class="text-secondary">{causeText(result)}</span>
         </p>
       )}
+      <FlagMeanings flags={result.flags} />
       <MetricGroups metrics={result.metrics} reasons={result.reasons} />
       <p class="text-secondary small">
         Result {result.id}, took {Math.round(result.duration_ms)} ms, received {fullTime(Date.parse(result.received_at))}
-        {result.flags.length > 0 && `, flags: ${result.flags.join(", ")}`}
       </p>
       {result.host && (
         <details>

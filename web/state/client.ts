@@ -32,8 +32,8 @@ export function applyClientFrame(client: ClientDetail, frame: LiveFrame): Client
     case "snapshot":
       return frame.client ? { ...client, ...frame.client } : client;
     case "status": {
-      const { status, status_reason, status_since, last_seen_at } = frame;
-      return { ...client, status, status_reason, status_since, last_seen_at };
+      const { status, status_reason, status_since, last_seen_at, outbox = client.outbox } = frame;
+      return { ...client, status, status_reason, status_since, last_seen_at, outbox };
     }
     case "result": {
       const latest = frame.result?.test_id ? mergeLatest(client.latest, frame.result) : client.latest;

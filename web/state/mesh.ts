@@ -6,6 +6,7 @@ import { isTestTypeName, testType } from "#contract/test-types/index";
 import { formatPercent, formatText, inSentence, metricUnit } from "../format.ts";
 import { isUp, STATUS_WORD, type Tone } from "../health.ts";
 import { lossLevel, lossOf } from "../loss.ts";
+import { notMeasured } from "../not-measured.ts";
 import { errorWord } from "../run-verdict.ts";
 import { plural, type Verdict } from "../verdict.ts";
 
@@ -82,6 +83,9 @@ function judge(
   if (latest === null) return { tone: "none", why: "not measured yet" };
   if (!isUp(client.status))
     return { tone: "none", why: `${client.name} is ${STATUS_WORD[client.status]}; this is the last it measured` };
+  // Nothing of the pair is known, so it is neither well nor failing.
+  const unmeasured = notMeasured(latest);
+  if (unmeasured) return { tone: "none", why: `not measured: ${unmeasured.why}` };
   if (latest.status === "failed") return { tone: "bad", why: latest.error ? errorWord(latest.error.code) : "failed" };
   const loss = lossOf(latest.metrics);
   const level = lossLevel(loss);

@@ -2,6 +2,7 @@
 import type { SeriesReply } from "#contract/api";
 import type { HostReading, Result } from "#contract/result";
 import { lossOf } from "../loss.ts";
+import { notMeasured } from "../not-measured.ts";
 import { roundTrips } from "./results.ts";
 
 /** A metric within one point: a single value four times, or a bucket's distribution. */
@@ -57,6 +58,10 @@ export function pointOfResult(result: Result): Point {
   };
 }
 
+/** Runs that were not measured have no place among those that were: there the chart has no data. */
+export const pointsOfResults = (results: readonly Result[]): Point[] =>
+  results.filter((result) => notMeasured(result) === null).map(pointOfResult);
+
 export function pointOfHost(host: HostReading): Point {
   const t = Date.parse(host.started_at);
   return { t, end: t + host.duration_ms, seq: host.seq, failed: false, loss: null, values: spreads(host.metrics), rtts: null };
@@ -91,6 +96,10 @@ export function pointsOfSeries(series: readonly Series[], resolutionS: number, r
       return { t, end, seq: null, failed, loss: shownLoss, values, rtts: null };
     });
 }
+
+/** Host samples are never failed runs: a sample of which a chart shows nothing is a part without a figure. */
+export const pointsOfHostSeries = (series: readonly Series[], resolutionS: number, readAt: number): Point[] =>
+  pointsOfSeries(series, resolutionS, readAt).map((point) => ({ ...point, failed: false }));
 
 /** Stored buckets with live points added; one measured before the last bucket was read is already in it. */
 export function withLive(stored: readonly Point[], live: readonly Point[]): Point[] {

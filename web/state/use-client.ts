@@ -1,19 +1,16 @@
-// One client, live, with its host samples and results as points for charts.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type ClientDetail, clientDetailSchema, type LiveFrame, type SeriesReply, seriesSchema } from "#contract/api";
+// One client, live, with the host samples and results that arrive while its page is open.
+import { useMemo, useRef, useState } from "preact/hooks";
+import { type ClientDetail, clientDetailSchema, type LiveFrame } from "#contract/api";
 import type { HostReading, Result } from "#contract/result";
-import { get, idPath, queryString } from "../api.ts";
-import { type Query, useLive, useQuery } from "../hooks.ts";
+import { get, idPath } from "../api.ts";
+import { useLive, useQuery } from "../hooks.ts";
 import type { LiveState } from "../live.ts";
 import { ApiError } from "../problem.ts";
 import { applyClientFrame } from "./client.ts";
 import { mergeResults } from "./results.ts";
 import { type EventList, useEvents } from "./use-events.ts";
 import { type RunNow, useRuns } from "./use-runs.ts";
-import { bounds, type View } from "./view.ts";
 
-const POINTS = 400;
-const REFRESH_MS = 60_000;
 const LIVE_KEPT = 2000;
 
 export interface LiveClient {
@@ -87,36 +84,4 @@ export function useClient(id: string): LiveClient {
     events,
     reload: query.reload,
   };
-}
-
-export interface SeriesData {
-  readonly reply: SeriesReply;
-  readonly readAt: number;
-}
-
-/** Series of a client over the view, read again while the view moves. */
-export function useClientSeries(id: string, metrics: readonly string[], view: View): Query<SeriesData> {
-  const span = view.kind === "fixed" ? `${view.from}-${view.to}` : view.range;
-  const key = `${id} ${span} ${metrics.join(" ")}`;
-  const query = useQuery(key, async (signal) => {
-    const readAt = Date.now();
-    const { from, to } = bounds(view, readAt);
-    const path = `/series${queryString({
-      client_id: id,
-      metric: metrics,
-      from: new Date(from).toISOString(),
-      to: view.kind === "fixed" ? new Date(to).toISOString() : undefined,
-      points: POINTS,
-    })}`;
-    return { reply: await get(path, seriesSchema, signal), readAt };
-  });
-  const { reload } = query;
-  useEffect(() => {
-    if (view.kind === "fixed") return;
-    const timer = setInterval(() => {
-      if (!document.hidden) reload();
-    }, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [view.kind, reload]);
-  return useMemo(() => query, [query.data, query.error, query.loading, reload]);
 }

@@ -8,7 +8,8 @@ import { useLive, useQuery } from "../hooks.ts";
 import type { LiveState } from "../live.ts";
 import { toast } from "../parts/toasts.tsx";
 import { messageOf } from "../problem.ts";
-import { type Point, pointOfResult, pointsOfSeries, withLive } from "./points.ts";
+import { type Band, bandsOfItems, bandsOfMarks, mergeBands } from "./bands.ts";
+import { type Point, pointsOfResults, pointsOfSeries, withLive } from "./points.ts";
 import { mergeResults } from "./results.ts";
 import { bounds, fitsRaw, type View } from "./view.ts";
 
@@ -22,6 +23,7 @@ const LIVE_KEPT = 2000;
 
 interface Stored {
   readonly points: readonly Point[];
+  readonly bands: readonly Band[];
   readonly results: readonly Result[];
   /** 0 for single results. */
   readonly resolutionMs: number;
@@ -57,16 +59,24 @@ async function readView(options: TestDataOptions, signal: AbortSignal): Promise<
   const which = { ...asked(options), ...stretch };
   if (fitsRaw(view, intervalS, LIMITS.resultsPage)) {
     const page = await get(`/results${queryString({ ...which, limit: LIMITS.resultsPage })}`, resultPage, signal);
-    return { points: [], results: page.items, resolutionMs: 0 };
+    return { points: [], bands: [], results: page.items, resolutionMs: 0 };
   }
   const readAt = Date.now();
   const reply = await get(`/series${queryString({ ...which, metric: metrics, points: POINTS })}`, seriesSchema, signal);
   const own = reply.series.filter((one) => one.client_id === clientId && isOwn(one, options));
-  return { points: pointsOfSeries(own, reply.resolution_s, readAt), results: [], resolutionMs: reply.resolution_s * 1000 };
+  const marks = reply.marks.filter((one) => one.client_id === clientId && isOwn(one, options));
+  return {
+    points: pointsOfSeries(own, reply.resolution_s, readAt),
+    bands: bandsOfMarks(marks, reply.resolution_s),
+    results: [],
+    resolutionMs: reply.resolution_s * 1000,
+  };
 }
 
 export interface TestData {
   readonly points: readonly Point[];
+  /** Where the measuring host explains the figures. */
+  readonly bands: readonly Band[];
   /** Newest first. */
   readonly results: readonly Result[];
   readonly stepMs: number;
@@ -124,6 +134,8 @@ export function useTestData(options: TestDataOptions): TestData {
     [liveResults, past, recent.data],
   );
   const points = useMemo(() => pointsOf(stored.data, liveResults), [stored.data, liveResults]);
+  const stepMs = Math.max(intervalS * 1000, stored.data?.resolutionMs ?? 0);
+  const bands = useMemo(() => bandsOf(stored.data, liveResults, stepMs), [stored.data, liveResults, stepMs]);
   const cursor = past ? past.cursor : recent.data?.next_cursor;
   const older = () => {
     if (!cursor) return;
@@ -134,8 +146,9 @@ export function useTestData(options: TestDataOptions): TestData {
   };
   return {
     points,
+    bands,
     results,
-    stepMs: Math.max(intervalS * 1000, stored.data?.resolutionMs ?? 0),
+    stepMs,
     live,
     loading: stored.loading && stored.data === undefined,
     error: stored.error ?? recent.error,
@@ -145,9 +158,11 @@ export function useTestData(options: TestDataOptions): TestData {
 }
 
 function pointsOf(stored: Stored | undefined, live: readonly Result[]): Point[] {
-  if (!stored || stored.resolutionMs === 0)
-    return mergeResults(stored?.results ?? [], live)
-      .map(pointOfResult)
-      .reverse();
-  return withLive(stored.points, live.map(pointOfResult));
+  if (!stored || stored.resolutionMs === 0) return pointsOfResults(mergeResults(stored?.results ?? [], live)).reverse();
+  return withLive(stored.points, pointsOfResults(live));
+}
+
+function bandsOf(stored: Stored | undefined, live: readonly Result[], stepMs: number): Band[] {
+  const single = bandsOfItems(mergeResults(stored?.results ?? [], live));
+  return mergeBands([...(stored?.bands ?? []), ...single], stepMs * 1.5);
 }

@@ -1,7 +1,7 @@
 // A client's line in the fleet table, from its newest results and host sample. Pure.
 import { LIMITS } from "#contract/limits";
 import { type MetricName, type MetricValue, metricDefinition } from "#contract/metrics";
-import type { HostSample, WireResult } from "#contract/result";
+import { type HostSample, isUnmeasured, type WireResult } from "#contract/result";
 import { isTestTypeName, TEST_TYPE_NAMES, testType } from "#contract/test-types/index";
 
 const HOST_HEADLINES: readonly MetricName[] = ["cpu_percent", "memory_percent", "fs_used_pct"];
@@ -13,9 +13,9 @@ const WORST_OF: readonly MetricName[] = [
   "ping_loss_pct",
 ];
 
-/** A test that could not measure its target, or found it dead. */
-export function isFailing(result: Pick<WireResult, "status">): boolean {
-  return result.status === "failed";
+/** A test that found its target dead, or could not measure it for a reason that lies neither with its host nor its owner. */
+export function isFailing(result: Pick<WireResult, "status" | "error">): boolean {
+  return result.status === "failed" && !isUnmeasured(result);
 }
 
 /** Headline values; a metric nobody measured is absent, one that could not be measured is null. */
@@ -39,10 +39,10 @@ function sparkMetric(result: Pick<WireResult, "type">): MetricName | undefined {
   return isTestTypeName(result.type) ? testType(result.type).headline[0] : undefined;
 }
 
-/** Values of one test with one more run, oldest first. A run without an answer is null. */
+/** Values of one test with one more run, oldest first. A run without an answer is null; one not measured here leaves no trace. */
 export function extendSpark(spark: readonly (number | null)[], result: WireResult): (number | null)[] {
   const metric = sparkMetric(result);
-  if (metric === undefined || !(metric in result.metrics)) return [...spark];
+  if (metric === undefined || !(metric in result.metrics) || isUnmeasured(result)) return [...spark];
   const value = result.metrics[metric];
   return [...spark, typeof value === "number" ? value : null].slice(-LIMITS.sparkPoints);
 }

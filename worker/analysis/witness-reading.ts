@@ -28,9 +28,10 @@ export function lossOf({ metrics }: Pick<WireResult, "metrics">): number | null 
 
 /**
  * Whether a result says that its target fails: a run that failed by the fault of target, network or resolver, or lost half its
- * packets or more. `unknown` for what the agent or its tool could not measure.
+ * packets or more. `unknown` for what the agent or its tool could not measure, whole or in part.
  */
 export function judge(result: Pick<WireResult, "status" | "error" | "metrics">): "failed" | "fine" | "unknown" {
+  if (result.error?.code === "cut_off") return "unknown";
   if ((lossOf(result) ?? 0) >= LOSS.pct) return "failed";
   if (result.status !== "failed") return "fine";
   const source = result.error?.source;

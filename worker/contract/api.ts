@@ -87,6 +87,8 @@ export const edgeViewSchema = z.object({
   country: z.string().nullable(),
 });
 
+const outboxViewSchema = z.object({ depth: z.number(), dropped: z.number(), problem: z.string().nullable().default(null) });
+
 export const clientSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -101,8 +103,11 @@ export const clientSchema = z.object({
   platform: platformSchema,
   capabilities: capabilitiesSchema,
   edge: edgeViewSchema.nullable(),
-  /** `depth` results wait on the agent, `dropped` were lost there because its disk space ran out. */
-  outbox: z.object({ depth: z.number(), dropped: z.number() }),
+  /**
+   * `depth` results wait on the agent, `dropped` were lost there because its disk space ran out. `problem`, while it lasts, is
+   * why its disk takes nothing: a word of OUTBOX_PROBLEMS (wire.ts) with its meaning there; one not listed is shown as it is.
+   */
+  outbox: outboxViewSchema,
   created_at: timestamp,
 });
 export type Client = z.infer<typeof clientSchema>;
@@ -316,8 +321,10 @@ export const fleetClientSchema = z.object({
   measured_at: nullableTime,
   /** Worst current latency and loss over the client's tests, and the host's headline figures; absent means not known. */
   headline: metricMap,
-  /** Tests whose newest result failed. */
+  /** Tests whose newest result found the target failing. */
   failing: z.number(),
+  /** Tests whose newest run was not measured here: the client was cut off, too busy or not allowed to. Neither fine nor failing. */
+  unmeasured: z.number().default(0),
   spark: z.array(z.number().nullable()).max(LIMITS.sparkPoints),
 });
 export type FleetClient = z.infer<typeof fleetClientSchema>;
@@ -391,6 +398,8 @@ export const liveFrameSchema = z.discriminatedUnion("type", [
     status_reason: z.string(),
     status_since: timestamp,
     last_seen_at: nullableTime,
+    /** On the client's own socket, when the agent told news of it; then it replaces what was known. */
+    outbox: outboxViewSchema.optional(),
     /** On the fleet socket: the client's whole line, so that a new client appears at once. */
     client: fleetClientSchema.optional(),
   }),

@@ -28,5 +28,26 @@ export const consentSchema = z
   .partial();
 export type Consent = z.infer<typeof consentSchema>;
 
+/** Most rules of one list that are told: a greeting has to stay small. */
+export const CONSENT_RULES_TOLD = 100;
+
 /** On the agent wire: a newer agent may allow and forbid more than this edge knows. Only a part of long lists is told. */
-export const consentReportSchema = z.object(consentSchema.shape).partial();
+export const consentReportSchema = z
+  .object({
+    ...consentSchema.shape,
+    /** Rules of long lists that are in force and not told here. */
+    rules_untold: z.number().int().min(1).max(10_000),
+    /** What is wrong with a newer state of the file; these rules are the ones before it, which stay in force. */
+    problem: z.string().max(1000),
+  })
+  .partial();
+export type ConsentReport = z.infer<typeof consentReportSchema>;
+
+/** Stands for a report that cannot be read: it is dropped and counted, and the greeting that brought it stays good. */
+export const UNREADABLE = "unreadable";
+
+/** A greeting's report: null without a consent file, absent from an agent that does not tell. */
+export const consentFieldSchema = z
+  .union([consentReportSchema, z.null(), z.literal(UNREADABLE)])
+  .optional()
+  .catch(UNREADABLE);

@@ -62,6 +62,9 @@ function embeddedIpv4(groups: readonly number[]): string | undefined {
   return a === 0x2002 ? dotted(b, c) : undefined;
 }
 
+/** The IPv4 address that packets to an IPv6 address without a zone end up at, where its form says so; else undefined. */
+export const translatedIpv4 = (address: string): string | undefined => embeddedIpv4(ipv6Groups(address));
+
 function checkIpv6(host: string): DestinationCheck {
   const [address = "", zone] = host.split("%");
   // Leading zeros and long forms must not hide what it is.

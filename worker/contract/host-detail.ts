@@ -30,7 +30,7 @@ export const diskSchema = z.object({
 
 export const interfaceSchema = z.object({
   name,
-  /** ethernet, wifi, bridge, vlan, tunnel, ppp, virtual; null where the system does not tell. */
+  /** ethernet, wifi, bridge, bond, vlan, tunnel, ppp, mobile, virtual; null where the system does not tell. */
   kind: name.nullable().default(null),
   state: name,
   mtu: figure.default(null),
@@ -119,6 +119,8 @@ export const hostDetailSchema = z
       top_memory: list(processSchema),
     }),
     self_test: selfTestSchema,
+    /** Runs the agent left out since it started, by the reason: overlap, places, consent. */
+    skipped: z.record(name, z.number()),
     /** Metric name to what this host lacks for it, in words, with the command that brings it where there is one. */
     needs: z.record(name, z.string().max(500)),
     inventory: z.record(name, z.unknown()),

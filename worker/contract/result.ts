@@ -55,6 +55,13 @@ export const resultErrorSchema = z.object({
 });
 export type ResultError = z.infer<typeof resultErrorSchema>;
 
+/** Codes of runs that the host itself, its owner or its agent's end kept from measuring: they say nothing of the target. */
+const UNMEASURED_CODES: readonly string[] = ["cut_off", "not_consented", "host_overloaded", "aborted"] satisfies ErrorCode[];
+
+/** Whether a run was not measured here: neither fine nor failing. */
+export const isUnmeasured = ({ status, error }: { status: Status; error: ResultError | null }): boolean =>
+  status === "failed" && error?.source === "agent" && UNMEASURED_CODES.includes(error.code);
+
 export type Metrics = Partial<Record<MetricName, MetricValue>>;
 export type Reasons = Partial<Record<MetricName, Reason>>;
 

@@ -1,7 +1,7 @@
 // Agent wire `/api/agent/v1`: bodies and frames in both directions. Times are UTC epoch milliseconds.
 // Unknown fields are dropped, so that agents and edges of different versions live together.
 import { z } from "zod";
-import { consentReportSchema } from "./consent.ts";
+import { consentFieldSchema } from "./consent.ts";
 import { LIMITS } from "./limits.ts";
 import { measurementSchema } from "./result.ts";
 
@@ -32,6 +32,16 @@ export const siteSchema = z
   .max(LIMITS.siteLength)
   .regex(/^[^\p{Cc}]*$/u, "holds control characters");
 
+/** Why an agent's state directory does not take what is measured; for people. */
+export const OUTBOX_PROBLEMS = {
+  disk_full: "the disk of its state directory is full",
+  read_only: "the file system of its state directory is read-only",
+  no_permission: "it may not write to its state directory",
+  directory_gone: "its state directory was removed",
+  disk_error: "the disk of its state directory does not work",
+} as const;
+export type OutboxProblem = keyof typeof OUTBOX_PROBLEMS;
+
 /** What an agent found it can do: tool name to version or mode, e.g. `{ping: "iputils 20221126 raw"}`; null when missing. */
 export const capabilitiesSchema = z.record(z.string().max(64), z.union([z.string().max(200), z.boolean(), z.null()]));
 export type Capabilities = z.infer<typeof capabilitiesSchema>;
@@ -59,7 +69,7 @@ export const registerBodySchema = z.object({
   install_id: z.string().min(8).max(128),
   capabilities: capabilitiesSchema.default({}),
   /** What this host's owner allows; null without a consent file, absent from an agent that does not tell. */
-  consent: consentReportSchema.nullable().optional(),
+  consent: consentFieldSchema,
   site: siteSchema.optional(),
   tags: tagsSchema.optional(),
   /** The client token this installation held before: proof that it is the same client. */
@@ -135,8 +145,16 @@ export const registerReplySchema = z.object({
 });
 export type RegisterReply = z.infer<typeof registerReplySchema>;
 
-/** Outbox figures every greeting and upload may carry. */
-export const outboxSchema = z.object({ depth: z.number().int().min(0), dropped: z.number().int().min(0) });
+/**
+ * Outbox figures every greeting and upload may carry. `problem` is why the agent's disk does not take what is measured:
+ * a word of OUTBOX_PROBLEMS (a newer agent may know others), null while all is well.
+ */
+export const outboxSchema = z.object({
+  depth: z.number().int().min(0),
+  dropped: z.number().int().min(0),
+  problem: z.string().max(32).nullable().default(null),
+});
+export type OutboxFigures = z.infer<typeof outboxSchema>;
 
 export const clockSchema = z.object({
   /** The agent's clock when it sent the frame. */
@@ -150,10 +168,10 @@ export const helloSchema = z.object({
   version: z.string().max(64),
   /** Random id of this run of the agent process. */
   boot: z.string().min(1).max(64),
-  outbox: outboxSchema.default({ depth: 0, dropped: 0 }),
+  outbox: outboxSchema.default({ depth: 0, dropped: 0, problem: null }),
   capabilities: capabilitiesSchema.default({}),
   /** What this host's owner allows; null without a consent file, absent from an agent that does not tell. */
-  consent: consentReportSchema.nullable().optional(),
+  consent: consentFieldSchema,
   clock: clockSchema.optional(),
 });
 export type Hello = z.infer<typeof helloSchema>;
@@ -209,6 +227,19 @@ export const hereFrameSchema = z.object({ type: z.literal("here"), nonce: z.stri
 /** Ack that the agent runs with this revision of its instruction. */
 export const instructionAckFrameSchema = z.object({ type: z.literal("instruction_ack"), revision: z.number().int() });
 
+/** The consent file changed while the socket was open. */
+export const consentFrameSchema = z.object({ type: z.literal("consent"), consent: consentFieldSchema });
+
+/** News of the outbox that no upload can carry: the disk takes nothing any more, or takes again, or more was lost. */
+export const outboxFrameSchema = z.object({ type: z.literal("outbox"), outbox: outboxSchema });
+
+/** What the agent found it can do, looked up again while the socket was open. */
+export const capabilitiesFrameSchema = z.object({
+  type: z.literal("capabilities"),
+  version: z.string().max(64),
+  capabilities: capabilitiesSchema,
+});
+
 /** Every frame an agent may send. The type is looked at first, so that an unknown one can be ignored rather than refused. */
 export const AGENT_FRAMES = {
   hello: helloSchema,
@@ -217,6 +248,9 @@ export const AGENT_FRAMES = {
   progress: progressFrameSchema,
   here: hereFrameSchema,
   instruction_ack: instructionAckFrameSchema,
+  consent: consentFrameSchema,
+  outbox: outboxFrameSchema,
+  capabilities: capabilitiesFrameSchema,
 } as const;
 
 export const jobSchema = measurementSchema
@@ -244,7 +278,7 @@ export const heartbeatBodySchema = z.object({
   outbox: outboxSchema.optional(),
   capabilities: capabilitiesSchema.optional(),
   /** What this host's owner allows; null without a consent file, absent from an agent that does not tell. */
-  consent: consentReportSchema.nullable().optional(),
+  consent: consentFieldSchema,
   clock: clockSchema.optional(),
 });
 export type Heartbeat = z.infer<typeof heartbeatBodySchema>;

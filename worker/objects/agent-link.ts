@@ -1,6 +1,6 @@
 // The agent's sockets on a client's object: greeting, second copies, and what survives hibernation on a socket.
 import { CADENCE, CLOSE } from "#contract/limits";
-import type { EdgeFrame, Hello } from "#contract/wire";
+import type { EdgeFrame, Hello, OutboxFigures } from "#contract/wire";
 import { parseJson } from "../json.ts";
 
 /** Facts of one agent socket that survive hibernation. `boot` is null until its hello was accepted. */
@@ -11,6 +11,8 @@ export interface AgentAttachment {
   connected_at: number;
   /** Newest frame that woke the object; heartbeats are asked from the runtime instead. */
   heard_at: number;
+  /** What this agent said of its outbox last: uploads, which would store it, do not come while the outbox cannot be read. */
+  outbox?: OutboxFigures;
 }
 
 export function attachmentOf(socket: WebSocket): AgentAttachment | null {
@@ -74,6 +76,19 @@ export class AgentLink {
   /** The socket that speaks for the client now. */
   current(): WebSocket | undefined {
     return this.greeted()[0];
+  }
+
+  /** What the agent said of its outbox before this object slept. */
+  get outbox(): OutboxFigures | undefined {
+    const socket = this.current();
+    return socket === undefined ? undefined : attachmentOf(socket)?.outbox;
+  }
+
+  /** Keeps what the agent said of its outbox with its socket, where it costs no row. */
+  noteOutbox(outbox: OutboxFigures): void {
+    const socket = this.current();
+    const attachment = socket === undefined ? null : attachmentOf(socket);
+    if (attachment !== null) socket?.serializeAttachment({ ...attachment, outbox });
   }
 
   greeted(): WebSocket[] {

@@ -3,10 +3,19 @@
 // place where their order matters, which is why it is longer than most.
 import { DurableObject } from "cloudflare:workers";
 import type { FleetClient, Ledger } from "#contract/api";
+import { UNREADABLE } from "#contract/consent";
 import { CLOSE, LIMITS } from "#contract/limits";
 import type { Result } from "#contract/result";
 import { readSeriesId } from "#contract/series-id";
-import { AGENT_FRAMES, type EdgeFrame, type Heartbeat, type HeartbeatReply, type Hello, type UploadBody } from "#contract/wire";
+import {
+  AGENT_FRAMES,
+  type EdgeFrame,
+  type Heartbeat,
+  type HeartbeatReply,
+  type Hello,
+  type OutboxFigures,
+  type UploadBody,
+} from "#contract/wire";
 import { type Env, fleet } from "../env.ts";
 import { logError } from "../log.ts";
 import { problemResponse } from "../problem-error.ts";
@@ -47,6 +56,8 @@ type Refusal = "bad_token" | "token_revoked";
 export type UploadOutcome = { ack: number } | { need: number } | { refused: Refusal };
 
 const IDENTITY = "identity";
+/** What an agent without a socket said of its outbox while its disk took nothing; absent otherwise. */
+const OUTBOX = "outbox";
 /** How often a watched fleet hears of one client, milliseconds. */
 const SUMMARY_EVERY_MS = 2000;
 /** An honest agent holds one; a few more are half-open ones on their way out. */
@@ -79,6 +90,8 @@ export class ClientObject extends DurableObject<Env> {
     this.#identity = context.storage.kv.get<Identity>(IDENTITY);
     this.#ring = new Ring(context.storage.sql);
     this.#agents = new AgentLink(context);
+    const outbox = this.#agents.outbox ?? context.storage.kv.get<OutboxFigures>(OUTBOX);
+    if (outbox !== undefined) this.#ring.noteOutbox(outbox);
     this.#browsers = new Browsers(context);
     this.#orders = new Orders(context.storage);
     this.#instructions = new Instructions(context.storage, env);
@@ -239,6 +252,12 @@ export class ClientObject extends DurableObject<Env> {
       }
       case "sample":
         return this.#onSample(data, now);
+      case "outbox":
+        return this.#noteOutbox(data.outbox);
+      case "capabilities":
+        return this.#noteGreeting(data);
+      case "consent":
+        return this.#noteConsent(data.consent);
       case "here":
         return this.#agents.here(socket, data.nonce);
       case "progress": {
@@ -255,12 +274,13 @@ export class ClientObject extends DurableObject<Env> {
     const instruction = await this.#instructions.load(this.#clientId);
     // It may have hung up meanwhile; its close was told then, and must not be followed by a greeting.
     if (socket.readyState !== WebSocket.OPEN || this.#presence.record.status === "retired") return;
-    this.#ring.noteOutbox(hello.outbox);
+    this.#noteOutbox(hello.outbox);
     send(socket, { type: "welcome", last_seq: this.#ring.state.last_seq, instruction, server_time: Date.now() });
     if (this.#lease.until > now) send(socket, { type: "live", until: this.#lease.until });
     for (const order of this.#orders.takeWaiting()) send(socket, { type: "run", ...order });
     await this.#presence.connected(now);
     await this.#noteGreeting(hello);
+    await this.#noteConsent(hello.consent);
     // Even when the status did not change: the answer says whether the fleet is being watched.
     await this.#report(true);
   }
@@ -277,6 +297,42 @@ export class ClientObject extends DurableObject<Env> {
     } catch (error) {
       logError("greeting", error); // Told again with the next greeting.
     }
+  }
+
+  /** What its host's owner allows; D1 hears of it when it changed. A report that cannot be read changes nothing. */
+  async #noteConsent(consent: Heartbeat["consent"]): Promise<void> {
+    if (consent === undefined) return;
+    if (consent === UNREADABLE) return this.#ring.noteIgnored();
+    const word = JSON.stringify(consent);
+    if (this.#identity?.consent === word) return;
+    try {
+      await updateClient(database(this.env.DB), this.#clientId, { consent });
+      if (this.#identity !== undefined) this.#setIdentity({ ...this.#identity, consent: word });
+    } catch (error) {
+      logError("consent", error); // Told again with the next greeting.
+    }
+  }
+
+  /** What the agent said of its outbox. Whoever watches hears at once that a disk takes nothing, or that more was lost. */
+  #noteOutbox(outbox: OutboxFigures): void {
+    const before = this.#ring.state.outbox;
+    this.#ring.noteOutbox(outbox);
+    this.#agents.noteOutbox(outbox);
+    this.#tellOutbox(before);
+  }
+
+  #tellOutbox(before: OutboxFigures): void {
+    const { outbox } = this.#ring.state;
+    if (before.problem === outbox.problem && before.dropped === outbox.dropped) return;
+    // A row when trouble begins and one when it ends: without a socket nothing else outlasts this object's sleep.
+    if (before.problem !== outbox.problem) {
+      if (outbox.problem === null) this.ctx.storage.kv.delete(OUTBOX);
+      else if (this.#agents.current() === undefined) this.ctx.storage.kv.put(OUTBOX, outbox);
+    }
+    const line = this.summary();
+    if (line === null) return;
+    const { id: client_id, status, status_reason, status_since, last_seen_at } = line;
+    this.#browsers.send({ type: "status", client_id, status, status_reason, status_since, last_seen_at, outbox });
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
@@ -313,8 +369,9 @@ export class ClientObject extends DurableObject<Env> {
     if (refused !== undefined) return { refused };
     const now = Date.now();
     await this.#presence.heartbeatOverHttp(now);
-    if (beat.outbox !== undefined) this.#ring.noteOutbox(beat.outbox);
+    if (beat.outbox !== undefined) this.#noteOutbox(beat.outbox);
     await this.#noteGreeting(beat);
+    await this.#noteConsent(beat.consent);
     if (this.#browsers.count() > 0) this.#lease.renew(now);
     const { revision } = await this.#instructions.load(this.#clientId);
     return {
@@ -335,6 +392,8 @@ export class ClientObject extends DurableObject<Env> {
     const { batch } = outcome;
     const failing = this.#reader.failing();
     this.#ring.append(batch, advance(before, batch, body, this.#instructions.testIds), this.#instructions.retentionMs);
+    if (body.outbox !== undefined) this.#agents.noteOutbox(body.outbox);
+    this.#tellOutbox(before.outbox);
     this.#reader.took(batch);
     this.#feed.stored(batch, now, batch.to);
     this.#witness.took(batch.results, now, body.clock?.now ?? now + (before.clock_offset_ms ?? 0));

@@ -1,7 +1,7 @@
 // Reads of one client's results: newest values, pages and series.
 import { isHostFlag } from "#contract/flags";
 import { isMetricName, METRICS, type MetricName } from "#contract/metrics";
-import type { HostSample, Result, Status, WireResult } from "#contract/result";
+import { type HostSample, isUnmeasured, type Result, type Status, type WireResult } from "#contract/result";
 import { isSeriesOf, readSeriesId } from "#contract/series-id";
 import { isFailing } from "../analysis/headline.ts";
 import { bucket, bucketStarts, type Columns, type Point } from "../analysis/series.ts";
@@ -79,11 +79,11 @@ export class ClientReader {
     };
   }
 
-  /** Tests whose newest result failed, as a comparable word. */
+  /** Tests whose newest result failed, or was not measured here, as a comparable word. */
   failing(): string {
     return this.newest()
-      .results.filter(({ item }) => isFailing(item))
-      .map(({ item }) => item.test_id ?? "")
+      .results.filter(({ item }) => isFailing(item) || isUnmeasured(item))
+      .map(({ item }) => `${isFailing(item) ? "" : "?"}${item.test_id ?? ""}`)
       .sort((a, b) => a.localeCompare(b))
       .join(" ");
   }
@@ -176,7 +176,8 @@ export class ClientReader {
       for (const { item } of row.results) {
         if (item.test_id === null || !inRange(item)) continue;
         if (query.test_id !== undefined && !isSeriesOf(item.test_id, query.test_id)) continue;
-        addResult(item, names, add);
+        // A run that was not measured here is a gap, not a loss; its mark says why.
+        if (!isUnmeasured(item)) addResult(item, names, add);
         if (names.some((name) => name in item.metrics)) mark(item.test_id, item);
       }
     }

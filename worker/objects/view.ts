@@ -1,8 +1,8 @@
 // Stored items as the web API shows them. Pure.
 import type { ClientDetail, FleetClient, RejectedItem } from "#contract/api";
-import type { HostReading, HostSample, Result, WireResult } from "#contract/result";
+import { type HostReading, type HostSample, isUnmeasured, type Result, type WireResult } from "#contract/result";
 import { readSeriesId } from "#contract/series-id";
-import type { Capabilities } from "#contract/wire";
+import type { Capabilities, OutboxFigures } from "#contract/wire";
 import { headline, isFailing, spark } from "../analysis/headline.ts";
 import { toClient } from "../store/clients.ts";
 import type { RingState, Stored } from "../store/ring.ts";
@@ -46,6 +46,8 @@ export interface Identity {
   epoch: number;
   /** Version and capabilities as D1 knows them, to see when an agent says otherwise. */
   greeting: string;
+  /** What the host's owner allows as D1 knows it, as JSON; absent where nobody looked yet. */
+  consent?: string;
 }
 
 /** What an agent says of itself, as one comparable word; capabilities it does not name stay as they were. */
@@ -66,6 +68,10 @@ export interface Newest {
   results: Stored<WireResult>[];
   host: Stored<HostSample> | null;
 }
+
+/** How many tests these results are of; one that measures many peers counts once. */
+const testsOf = (results: readonly WireResult[]): number =>
+  new Set(results.map(({ test_id }) => test_id && readSeriesId(test_id).test_id)).size;
 
 export function toFleetClient(
   identity: Identity,
@@ -88,7 +94,8 @@ export function toFleetClient(
     last_seen_at: rfc3339OrNull(status.last_seen_at),
     measured_at: measured.length === 0 ? null : rfc3339(Math.round(Math.max(...measured))),
     headline: headline(results, host),
-    failing: new Set(results.filter(isFailing).map(({ test_id }) => test_id && readSeriesId(test_id).test_id)).size,
+    failing: testsOf(results.filter(isFailing)),
+    unmeasured: testsOf(results.filter(isUnmeasured)),
     spark: spark(results, state.sparks),
   };
 }
@@ -99,7 +106,7 @@ export interface ClientState {
   status_reason: string;
   status_since: number;
   last_seen_at: number | null;
-  outbox: { depth: number; dropped: number };
+  outbox: OutboxFigures;
   last_seq: number;
   rejected: { count: number; recent: RejectedItem[] };
   ignored: number;

@@ -78,7 +78,9 @@ export class Witness {
     for (const series of new Set(results.flatMap(({ test_id }) => (test_id === null ? [] : [test_id])))) {
       const newest = this.#parts.newest(series);
       if (newest === undefined || !results.some(({ seq }) => seq === newest.item.seq)) continue;
-      const age = agentNow === null ? 0 : agentNow - (newest.item.started_at + newest.item.duration_ms);
+      // A result of a corrected clock has its time from this side.
+      const clock = newest.item.flags.includes("clock_corrected") ? now : agentNow;
+      const age = agentNow === null || clock === null ? 0 : clock - (newest.item.started_at + newest.item.duration_ms);
       this.#desk.judged(series, newest, age <= FRESH_MS, now);
     }
   }

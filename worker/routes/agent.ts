@@ -1,5 +1,6 @@
 // The agent API: registration, the socket, and the same over plain HTTPS. The client id always comes from the token.
 import { Hono } from "hono";
+import { UNREADABLE } from "#contract/consent";
 import {
   heartbeatBodySchema,
   type RegisterBody,
@@ -69,7 +70,8 @@ agent.post("/register", async (context) => {
   const { row, epoch, status } =
     known === undefined ? await makeClient(context, input, token) : await renewClient(context, input, known);
   const greeting = greetingOf(row.version, row.capabilities);
-  const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch, greeting };
+  const consent = JSON.stringify(row.consent);
+  const identity: Identity = { id: row.id, name: row.name, site: row.site, tags: row.tags, epoch, greeting, consent };
   const { last_seq } = await objectOf(context, row.id).enrol(identity);
   if (status === 201) context.executionCtx.waitUntil(tellMeshes(context, row).catch((error) => logError("tell_meshes", error)));
   const reply: RegisterReply = {
@@ -102,6 +104,9 @@ async function provenClient(context: AgentContext, input: RegisterBody): Promise
   return proven ? row : undefined;
 }
 
+/** What the host's owner allows, where the agent tells it readably: what was known stays else. */
+const toldConsent = ({ consent }: RegisterBody) => (consent === undefined || consent === UNREADABLE ? {} : { consent });
+
 async function renewClient(context: AgentContext, input: RegisterBody, row: ClientRow) {
   const epoch = row.token_epoch + 1;
   const change = {
@@ -109,6 +114,7 @@ async function renewClient(context: AgentContext, input: RegisterBody, row: Clie
     version: input.version,
     platform: input.platform,
     capabilities: input.capabilities,
+    ...toldConsent(input),
     edge: edgeView(context),
   };
   const renewed = await updateClient(database(context.env.DB), row.id, change);
@@ -143,6 +149,8 @@ async function makeClient(context: AgentContext, input: RegisterBody, token: Tok
     version,
     platform,
     capabilities,
+    consent: null,
+    ...toldConsent(input),
     edge: edgeView(context),
     install_id,
     now,

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import type { TestDetail } from "#contract/api";
 import { peerDestination } from "#contract/destination";
-import type { Result } from "#contract/result";
+import { isUnmeasured, type Result } from "#contract/result";
 import { meshPlan } from "../analysis/mesh.ts";
 import { clientObject, fleet } from "../env.ts";
 import type { App } from "../middleware/context.ts";
@@ -16,6 +16,7 @@ type ClientOfTest = TestDetail["clients"][number];
 /** Clients whose newest results are read; a page shows no more at once. */
 const CLIENTS_READ = 50;
 const BADNESS = { ok: 0, partial: 1, failed: 2 } as const;
+const UNMEASURED = 0.5;
 
 /** The clients of a test that the asker may see. A peer is named even where its site is another: results name it as well. */
 export async function clientsWithLatest(context: Context<App>, test: TestRow): Promise<ClientOfTest[]> {
@@ -60,10 +61,12 @@ async function planOf(context: Context<App>, test: TestRow, everyone: readonly C
   };
 }
 
-/** Failed before partial before ok; among equals the one that began last. */
+const badness = (result: Result): number => (isUnmeasured(result) ? UNMEASURED : BADNESS[result.status]);
+
+/** Failed before partial before not measured before ok; among equals the one that began last. */
 function worst(results: readonly (Result | null)[]): Result | null {
   const worse = (a: Result, b: Result) =>
-    BADNESS[b.status] - BADNESS[a.status] || (a.started_at < b.started_at ? 1 : a.started_at > b.started_at ? -1 : 0);
+    badness(b) - badness(a) || (a.started_at < b.started_at ? 1 : a.started_at > b.started_at ? -1 : 0);
   return results.filter((result) => result !== null).sort(worse)[0] ?? null;
 }
 

@@ -1,6 +1,7 @@
 import { and, asc, eq, gt, inArray, ne, type SQL } from "drizzle-orm";
 import type { Client, ClientStatus } from "#contract/api";
-import type { Capabilities, Platform, Tags } from "#contract/wire";
+import type { ConsentReport } from "#contract/consent";
+import type { Capabilities, OutboxFigures, Platform, Tags } from "#contract/wire";
 import { rfc3339, rfc3339OrNull } from "../time.ts";
 import { type Database, page } from "./database.ts";
 import { type ClientRow, client, type EdgeView, reflector, testClient } from "./schema.ts";
@@ -65,6 +66,7 @@ export interface NewClient {
   version: string;
   platform: Platform;
   capabilities: Capabilities;
+  consent: ConsentReport | null;
   edge: EdgeView | null;
   install_id: string;
   now: number;
@@ -111,7 +113,7 @@ export interface LiveClientState {
   status_reason: string;
   status_since: number;
   last_seen_at: number | null;
-  outbox: { depth: number; dropped: number };
+  outbox: OutboxFigures;
 }
 
 /** A row as the web API shows it, with the object's fresher state laid over it where it is known. */
@@ -129,7 +131,7 @@ export function toClient(row: ClientRow, live?: LiveClientState): Client {
     platform: row.platform,
     capabilities: row.capabilities,
     edge: row.edge,
-    outbox: live?.outbox ?? { depth: 0, dropped: 0 },
+    outbox: live?.outbox ?? { depth: 0, dropped: 0, problem: null },
     created_at: rfc3339(row.created_at),
   };
 }

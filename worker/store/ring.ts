@@ -7,6 +7,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Ledger, RejectedItem } from "#contract/api";
 import type { HostSample, WireResult } from "#contract/result";
+import type { OutboxFigures } from "#contract/wire";
 import { gaps, overlap, type Span } from "../analysis/spans.ts";
 
 const SLOTS_PER_MINUTE = 64;
@@ -39,7 +40,7 @@ export interface RingState {
   rejected: number;
   dropped: number;
   ignored: number;
-  outbox: { depth: number; dropped: number };
+  outbox: OutboxFigures;
   clock_offset_ms: number | null;
   latest: Record<string, { seq: number; slot: number }>;
   host: { seq: number; slot: number } | null;
@@ -55,7 +56,7 @@ export const EMPTY_STATE: RingState = {
   rejected: 0,
   dropped: 0,
   ignored: 0,
-  outbox: { depth: 0, dropped: 0 },
+  outbox: { depth: 0, dropped: 0, problem: null },
   clock_offset_ms: null,
   latest: {},
   host: null,
@@ -115,8 +116,13 @@ export class Ring {
     return this.#state;
   }
 
+  /** Something of a greeting could not be read; stored with the next upload. */
+  noteIgnored(): void {
+    this.#state = { ...this.#state, ignored: this.#state.ignored + 1 };
+  }
+
   /** What the agent said of its outbox; stored with the next upload. */
-  noteOutbox(outbox: RingState["outbox"]): void {
+  noteOutbox(outbox: OutboxFigures): void {
     this.#state = { ...this.#state, outbox };
   }
 

@@ -1,7 +1,7 @@
 // D1 as drizzle sees it. migrations/ is the truth; this mirrors it. Times are epoch milliseconds.
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { ClientStatus, Role, Selector } from "#contract/api";
-import type { Consent } from "#contract/consent";
+import type { ConsentReport } from "#contract/consent";
 import type { EventKind, Evidence, Verdict } from "#contract/events";
 import type { Capabilities, Platform, Schedule, Tags } from "#contract/wire";
 
@@ -25,7 +25,7 @@ export const client = sqliteTable("client", {
   platform: text({ mode: "json" }).$type<Platform>().notNull(),
   capabilities: text({ mode: "json" }).$type<Capabilities>().notNull(),
   /** What its host's owner allows; null without a consent file. */
-  consent: text({ mode: "json" }).$type<Consent>(),
+  consent: text({ mode: "json" }).$type<ConsentReport>(),
   edge: text({ mode: "json" }).$type<EdgeView>(),
   install_id: text().notNull(),
   token_epoch: integer().notNull(),

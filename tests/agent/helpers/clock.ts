@@ -1,9 +1,10 @@
 // A clock that only moves when told to. Timers follow elapsed time, not the wall clock, as real ones do.
-import type { Clock } from "../../../agent/scheduler.ts";
+import type { ScheduleClock } from "../../../agent/scheduler.ts";
 
-export class FakeClock implements Clock {
+export class FakeClock implements ScheduleClock {
   #elapsed = 0;
   #wall: number;
+  #slept = 0;
   #timers: { at: number; call: () => void }[] = [];
 
   constructor(now: number) {
@@ -12,6 +13,10 @@ export class FakeClock implements Clock {
 
   now(): number {
     return this.#wall + this.#elapsed;
+  }
+
+  steady(): number {
+    return this.#slept + this.#elapsed;
   }
 
   after(ms: number, call: () => void): () => void {
@@ -37,9 +42,15 @@ export class FakeClock implements Clock {
     await settle();
   }
 
-  /** The wall clock jumps (a host slept, or was set), and no timer notices. */
+  /** The wall clock is set, and no timer notices. */
   jump(ms: number): void {
     this.#wall += ms;
+  }
+
+  /** The host sleeps: clocks run on, timers stand still. */
+  sleep(ms: number): void {
+    this.#wall += ms;
+    this.#slept += ms;
   }
 }
 

@@ -11,4 +11,5 @@ export const runContext = (budget: Budget): RunContext => ({
   session: undefined,
   edge: undefined,
   objection: () => undefined,
+  measuring: () => undefined,
 });

@@ -12,7 +12,8 @@ import type { Lab, LabNode, Office } from "./lab.ts";
 
 const START = join(import.meta.dirname, "../../../worker/ops/start.ts");
 const ASK = join(import.meta.dirname, "ask.mjs");
-const EDGE = "http://10.78.0.1:8787";
+/** Where the edge is, on the management network. */
+export const EDGE = "http://10.78.0.1:8787";
 const READY_MS = 60_000;
 const STOP_MS = 8000;
 

@@ -7,7 +7,7 @@ export const HARDWARE_METRICS = {
   cpu_temperature: number("CPU temperature", "°C", "lower"),
   disk_temperature: number("Drive temperature, hottest", "°C", "lower"),
   fan_rpm_min: number("Fan speed, slowest fan", "rpm", "neither"),
-  power_watts: number("Power drawn", "W", "neither"),
+  power_watts: number("Power drawn, as far as metered", "W", "neither", "kernel powercap"),
   battery_pct: number("Battery charge", "%", "higher"),
   on_ac: flag("On mains power", "higher"),
   smart_passed: flag("Drives pass SMART", "higher", "ATA ACS-3, NVMe 1.4"),

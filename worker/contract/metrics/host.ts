@@ -1,4 +1,4 @@
-// The host an agent runs on.
+// The host an agent runs on. Counts are since boot, an interface's since it was made; rates are per second since the sample before.
 import { familyOf } from "./define.ts";
 
 const { number, flag, word } = familyOf("host");

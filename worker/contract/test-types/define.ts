@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { MetricName } from "../metrics.ts";
+import type { MetricName, MetricValue } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
 
 /** What a type's destination is, for forms and help. */
@@ -8,6 +8,17 @@ export interface DestinationHelp {
   readonly hint: string;
   /** An example from the ranges kept for documentation (RFC 2606, RFC 5737). */
   readonly example: string;
+}
+
+/** What one run costs the network at most, other hosts' unasked packets and names looked up apart. */
+export interface Traffic {
+  /**
+   * In its busiest second: packets sent by types that send packets of their own, connections and requests by those that speak
+   * TCP. Infinite where the line decides.
+   */
+  readonly packets_per_s: number;
+  /** Of IP packets, both directions together. */
+  readonly bytes: number;
 }
 
 /**
@@ -30,6 +41,12 @@ export interface TestType<Name extends string = string, Params extends z.ZodObje
   check(destination: string, params: z.output<Params>, interval_s?: number): FieldError[];
   /** Every host a run will speak to on purpose, as the grammar writes it; the consent file decides on each. */
   contacts(destination: string, params: z.output<Params>): string[];
+  /** Names a run asks others about without speaking to their hosts; what the consent file says of a name holds for them too. */
+  asks?(destination: string, params: z.output<Params>): string[];
+  /** The most one run may cost, for the consent file's limits. Without it, a host with such limits refuses the type. */
+  traffic?(params: z.output<Params>, interval_s?: number): Traffic;
+  /** Bytes a finished run moved, both directions, where its own metrics tell; else what was planned counts. */
+  moved?(params: z.output<Params>, metrics: Partial<Record<MetricName, MetricValue>>): number | undefined;
   /**
    * Whether another client may stand as the destination (`client:<id>`, `mesh`): by its `address` alone, or by its
    * `reflector`, as `address:port`. Absent: it may not.

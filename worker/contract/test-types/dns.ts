@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkEndpoint, checkHost, checkUrl, ipVersion, ipv6Groups } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, overrun } from "./define.ts";
+import { defineTestType, overrun, type Traffic } from "./define.ts";
 import { timeoutField } from "./fields.ts";
+import { CONNECTION_BYTES, inOneSecond, ipBytes, TLS_BYTES } from "./traffic.ts";
 
 /** Record types that can be asked for (IANA DNS parameters; HTTPS and SVCB: RFC 9460). */
 export const DNS_RECORD_TYPES = [
@@ -199,6 +200,27 @@ function dnsDeadline(params: DnsParams): number {
   return Math.ceil(queries) + OVERHEAD_MS + loading + (named ? RESOLVER_NAME_MS : 0);
 }
 
+/** The largest query, and the largest answer over UDP that is asked for; over the others a message is at most 65,535 bytes. */
+const UDP_MESSAGE = { query: 320, answer: 1232 } as const;
+const STREAM_MESSAGE = 64 * 1024;
+/** Queries the operating system may send for one look-up: both families, search domains and tries. */
+const SYSTEM_QUERIES = 16;
+
+/** A truncated answer over UDP is asked for again over TCP. */
+function traffic(params: DnsParams): Traffic {
+  const { count, interval, tries, timeout, system } = params;
+  const listed = dnsResolvers(params);
+  const resolvers = listed.ok ? listed.resolvers : [];
+  const asked = resolvers.reduce((sum, each) => sum + (each.kind === "system" && each.all ? DNS_RESOLVERS_MAX : 1), 0);
+  const looking = system === true ? SYSTEM_QUERIES : 0;
+  const secure = isEncrypted(params, resolvers) ? TLS_BYTES : 0;
+  const query = ipBytes(UDP_MESSAGE.query) + ipBytes(UDP_MESSAGE.answer) + CONNECTION_BYTES + STREAM_MESSAGE;
+  return {
+    packets_per_s: asked * inOneSecond(count, interval) * Math.max(1, inOneSecond(tries, timeout)) + looking,
+    bytes: asked * (count * tries * query + secure) + looking * ipBytes(UDP_MESSAGE.answer),
+  };
+}
+
 export const dns = defineTestType({
   type: "dns",
   label: "DNS",
@@ -213,5 +235,11 @@ export const dns = defineTestType({
   default_interval_s: 30,
   check: checkDns,
   contacts: dnsContacts,
+  asks: (destination, params) => {
+    const question = dnsQuestion(destination, params.record_type);
+    const address = checkHost(destination);
+    return address.ok ? [address.host] : question.ok ? [question.name] : [];
+  },
+  traffic,
   deadline_ms: dnsDeadline,
 });

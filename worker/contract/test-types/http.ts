@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkUrl } from "../destination.ts";
 import { type MetricName, metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, type Traffic } from "./define.ts";
 import { ipVersionField, timeoutField } from "./fields.ts";
+import { CONNECTION_BYTES, TLS_BYTES, tcpBytes } from "./traffic.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -177,6 +178,26 @@ function checkHttp(destination: string, params: HttpParams): FieldError[] {
   return [...about, ...checkExpectations(params)];
 }
 
+/** Heads of a request and its response. */
+const HEADS_BYTES = 36 * KIB;
+const VISIT_BYTES = CONNECTION_BYTES + TLS_BYTES + HEADS_BYTES;
+
+/** A connection for the destination and each redirect; the body once more on the reused one. */
+function traffic({ redirects, reuse, max_bytes }: HttpParams): Traffic {
+  const again = reuse ? 1 : 0;
+  return {
+    packets_per_s: redirects + 1 + again,
+    bytes: (redirects + 1) * VISIT_BYTES + again * HEADS_BYTES + (1 + again) * tcpBytes(max_bytes),
+  };
+}
+
+/** What the response's own length says; undefined where the run has read none. */
+function moved({ reuse }: HttpParams, metrics: { http_bytes_wire?: unknown; http_redirects?: unknown }): number | undefined {
+  const { http_bytes_wire: body, http_redirects: redirects } = metrics;
+  if (typeof body !== "number") return undefined;
+  return (typeof redirects === "number" ? redirects + 1 : 1) * VISIT_BYTES + (reuse ? 2 : 1) * tcpBytes(body);
+}
+
 export const http = defineTestType({
   type: "http",
   label: "HTTP",
@@ -188,5 +209,7 @@ export const http = defineTestType({
   default_interval_s: 60,
   check: checkHttp,
   contacts: (destination) => hostContact(checkUrl(destination)),
+  traffic,
+  moved,
   deadline_ms: (params) => params.timeout * 1000,
 });

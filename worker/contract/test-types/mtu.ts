@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkHost, ipVersion } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, type Traffic } from "./define.ts";
 import { ipVersionField, timeoutField } from "./fields.ts";
+import { ipBytes } from "./traffic.ts";
 
 /** Bytes of an IP packet: the least any IPv6 link must carry (RFC 8200 5), and the usual jumbo frame with room. */
 export const MTU_RANGE = { min: 1280, max: 9216 } as const;
@@ -35,6 +36,15 @@ function checkMtu(destination: string, params: MtuParams, interval_s?: number): 
   return errors;
 }
 
+/** Sizes tried side by side, the least time between two packets of one, and small packets beside them. Seconds. */
+const SEARCH = { sizes: 5, spacing: 0.055, small_per_s: 40, small_bytes: 64 } as const;
+
+function traffic({ max, deadline }: MtuParams): Traffic {
+  const large_per_s = SEARCH.sizes / SEARCH.spacing;
+  const bytes_per_s = large_per_s * (max ?? MTU_RANGE.max) + SEARCH.small_per_s * ipBytes(SEARCH.small_bytes);
+  return { packets_per_s: Math.ceil(large_per_s + SEARCH.small_per_s), bytes: Math.ceil(2 * deadline * bytes_per_s) };
+}
+
 export const mtu = defineTestType({
   type: "mtu",
   label: "Path MTU",
@@ -47,5 +57,7 @@ export const mtu = defineTestType({
   peer: "address",
   check: checkMtu,
   contacts: (destination) => hostContact(checkHost(destination)),
+  traffic,
+  moved: ({ max = MTU_RANGE.max }, { pmtu_probes }) => (typeof pmtu_probes === "number" ? 2 * pmtu_probes * max : undefined),
   deadline_ms: (params) => params.deadline * 1000,
 });

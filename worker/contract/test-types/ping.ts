@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkHost, ipVersion } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, fitting, hostContact, overrun } from "./define.ts";
+import { defineTestType, familyMismatch, fitting, hostContact, overrun, type Traffic } from "./define.ts";
 import { dscpField, ipVersionField, packetSizeField } from "./fields.ts";
+import { CONNECTION_BYTES, fragments, inOneSecond, ipBytes } from "./traffic.ts";
 
 /** Largest ICMP payload: 65535 less the IPv4 and ICMP headers (RFC 791, 792), or less the ICMPv6 header (RFC 8200, 4443). */
 export const PING_PAYLOAD_MAX = { 4: 65_507, 6: 65_527 } as const;
@@ -48,6 +49,18 @@ function checkPing(destination: string, params: PingParams, interval_s?: number)
   return errors;
 }
 
+const ECHO_HEADER = 8;
+
+/** Handshakes stand in where ICMP may not be sent: they cost more than small requests do. */
+function traffic(params: PingParams, interval_s?: number): Traffic {
+  const count = pingCount(params, interval_s);
+  const message = params.packet_size + ECHO_HEADER;
+  return {
+    packets_per_s: inOneSecond(count, params.interval) * fragments(message),
+    bytes: count * Math.max(2 * ipBytes(message), CONNECTION_BYTES),
+  };
+}
+
 export const ping = defineTestType({
   type: "ping",
   label: "Ping",
@@ -60,5 +73,6 @@ export const ping = defineTestType({
   peer: "address",
   check: checkPing,
   contacts: (destination) => hostContact(checkHost(destination)),
+  traffic,
   deadline_ms: (params) => ((pingCount(params) - 1) * params.interval + params.timeout + 3) * 1000,
 });

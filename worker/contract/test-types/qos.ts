@@ -3,8 +3,9 @@ import { checkHost, ipVersion } from "../destination.ts";
 import { dscpList } from "../dscp.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact, overrun } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, overrun, type Traffic } from "./define.ts";
 import { ipVersionField, timeoutField } from "./fields.ts";
+import { inOneSecond, ipBytes, markTraffic } from "./traffic.ts";
 
 /** Classes compared in one run. */
 const CLASSES = { least: 2, most: 8 } as const;
@@ -55,6 +56,19 @@ function checkQos(destination: string, params: QosParams, interval_s?: number): 
 /** Time for the path, and for the handshakes beside it, seconds. */
 export const qosPathSeconds = ({ timeout }: Pick<QosParams, "timeout">): number => PATH_S.silences * timeout + PATH_S.beside;
 
+/** Echo requests' ICMP message, bytes; handshakes with and without ECN at most, and how many begin within a second. */
+const ECHO_BYTES = 72;
+const SYNS = { most: 20, per_s: 14, bytes: 4 * 80 } as const;
+
+function traffic(params: QosParams): Traffic {
+  const classes = qosClasses(params).length;
+  const marks = markTraffic(params.max_hops);
+  return {
+    packets_per_s: Math.ceil(classes * inOneSecond(params.count, params.interval)) + SYNS.per_s + marks.packets_per_s,
+    bytes: 2 * classes * params.count * ipBytes(ECHO_BYTES) + SYNS.most * SYNS.bytes + marks.bytes,
+  };
+}
+
 export const qos = defineTestType({
   type: "qos",
   label: "QoS",
@@ -67,6 +81,7 @@ export const qos = defineTestType({
   peer: "address",
   check: checkQos,
   contacts: (destination) => hostContact(checkHost(destination)),
+  traffic,
   deadline_ms: (params) =>
     (Math.max((params.count - 1) * params.interval + params.timeout + 1, qosPathSeconds(params)) + AROUND_S) * 1000,
 });

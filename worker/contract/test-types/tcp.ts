@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkEndpoint } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact, overrun } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, overrun, type Traffic } from "./define.ts";
 import { dscpField, ipVersionField, portField, timeoutField } from "./fields.ts";
+import { CONNECTION_BYTES, inOneSecond, tcpBytes } from "./traffic.ts";
 
 const SEND_BYTES_MAX = 16 * 1024 * 1024;
 /** Longest time for the bytes of `send_bytes` to be acknowledged, seconds. */
@@ -37,6 +38,12 @@ function checkTcp(destination: string, params: TcpParams, interval_s?: number): 
   ];
 }
 
+/** The connection that sends bytes is one more. */
+const traffic = ({ count, interval, send_bytes }: TcpParams): Traffic => ({
+  packets_per_s: inOneSecond(count, interval) + (send_bytes > 0 ? 1 : 0),
+  bytes: (count + 1) * CONNECTION_BYTES + tcpBytes(send_bytes),
+});
+
 export const tcp = defineTestType({
   type: "tcp",
   label: "TCP",
@@ -51,6 +58,7 @@ export const tcp = defineTestType({
   default_interval_s: 30,
   check: checkTcp,
   contacts: (destination) => hostContact(checkEndpoint(destination)),
+  traffic,
   deadline_ms: ({ count, interval, timeout, send_bytes }) =>
     ((count - 1) * interval + timeout + (send_bytes > 0 ? SEND_S : 0) + AROUND_S) * 1000,
 });

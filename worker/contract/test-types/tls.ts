@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkEndpoint, checkHost } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, type Traffic } from "./define.ts";
 import { ipVersionField, portField, timeoutField } from "./fields.ts";
+import { CONNECTION_BYTES, TLS_BYTES } from "./traffic.ts";
 
 /** Oldest first. */
 export const TLS_VERSIONS = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const;
@@ -57,6 +58,11 @@ function checkTls(destination: string, params: TlsParams): FieldError[] {
   return errors;
 }
 
+function traffic({ check_versions }: TlsParams): Traffic {
+  const handshakes = 1 + (check_versions ? TLS_VERSIONS.length : 0);
+  return { packets_per_s: handshakes, bytes: handshakes * (CONNECTION_BYTES + TLS_BYTES) };
+}
+
 export const tls = defineTestType({
   type: "tls",
   label: "TLS",
@@ -71,5 +77,6 @@ export const tls = defineTestType({
   default_interval_s: 300,
   check: checkTls,
   contacts: (destination) => hostContact(checkEndpoint(destination)),
+  traffic,
   deadline_ms: ({ timeout }) => timeout * 1000,
 });

@@ -2,8 +2,9 @@ import { z } from "zod";
 import { checkHost, ipVersion } from "../destination.ts";
 import { type MetricName, metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, type Traffic } from "./define.ts";
 import { dscpField, ipVersionField, timeoutField } from "./fields.ts";
+import { inOneSecond, markTraffic, probeBytes } from "./traffic.ts";
 
 /** Largest probe payload: what the tools send, 65000 bytes of packet, less the IPv6 and UDP headers (RFC 8200, 768). */
 export const TRACEROUTE_PAYLOAD_MAX = 64_952;
@@ -56,6 +57,41 @@ function checkTraceroute(destination: string, params: TracerouteParams, interval
   return errors;
 }
 
+/** Protocols that `auto` tries one after the other. */
+const METHODS = 3;
+/** Where a protocol allows one flow only, each hop is asked so often at least. */
+const LONE_COUNT = 3;
+/** Beside the sweeps: steps that are asked again, echo requests that look into silence, and for each hop those of random flows. */
+const MORE = { confirming: 16, echo: 20, census: 8 } as const;
+/** Behind the IP header, as traceroute's probes are by themselves, and a SYN. */
+const PROBE_BYTES = 60;
+
+/** A round asks every hop by each flow, then those that stayed silent again. */
+function traffic(params: TracerouteParams): Traffic {
+  const { flows, count, rounds, interval, timeout, max_hops } = params;
+  const round = max_hops * (Math.max(flows * count, LONE_COUNT) + flows + 2) + MORE.confirming;
+  const once = MORE.echo + MORE.census * max_hops;
+  const tries = params.method === "auto" ? METHODS : 1;
+  const marks = params.dscp === undefined ? { packets_per_s: 0, bytes: 0 } : markTraffic(max_hops);
+  // A protocol makes way for the next when nothing answered in time.
+  const busiest = round * Math.max(inOneSecond(tries, timeout), inOneSecond(rounds, interval)) + once;
+  return {
+    packets_per_s: Math.ceil(busiest) + marks.packets_per_s,
+    bytes: probeBytes(round * (rounds + tries - 1) + once, (params.packet_size ?? PROBE_BYTES) + 8) + marks.bytes,
+  };
+}
+
+/** Hops behind the target that may be on their way when it answers. */
+const AHEAD = 16;
+
+/** A path that was followed to its end costs what its length does; where other protocols were tried before, all of it may be spent. */
+function moved(params: TracerouteParams, metrics: { path_hop_count?: unknown; path_method?: unknown }): number | undefined {
+  const { path_hop_count: hops, path_method: method } = metrics;
+  const first = params.method === "auto" ? "udp" : params.method;
+  if (typeof hops !== "number" || method !== first) return undefined;
+  return traffic({ ...params, method: first, max_hops: Math.min(params.max_hops, hops + AHEAD) }).bytes;
+}
+
 export const traceroute = defineTestType({
   type: "traceroute",
   label: "Traceroute",
@@ -68,5 +104,7 @@ export const traceroute = defineTestType({
   peer: "address",
   check: checkTraceroute,
   contacts: (destination) => hostContact(checkHost(destination)),
+  traffic,
+  moved,
   deadline_ms: (params) => params.deadline * 1000,
 });

@@ -4,7 +4,7 @@ import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
 import { defineTestType, familyMismatch, fitting, hostContact, overrun } from "./define.ts";
 import { ipVersionField, packetSizeField, portField, timeoutField } from "./fields.ts";
-import { STAMP_AROUND_S, STAMP_BYTES_MIN, STAMP_PORT } from "./stamp.ts";
+import { STAMP_AROUND_S, STAMP_BYTES_MIN, STAMP_PORT, streamTraffic } from "./stamp.ts";
 
 /** Largest UDP payload: 65535 less the IPv4 and UDP headers (RFC 791, 768). */
 const UDP_PAYLOAD_MAX = 65_507;
@@ -87,6 +87,7 @@ export const udp = defineTestType({
   peer: "reflector",
   check: checkUdp,
   contacts: (destination) => hostContact(checkEndpoint(destination)),
+  traffic: (params, interval_s) => streamTraffic(udpCount(params, interval_s), params.interval, params.packet_size),
   deadline_ms: (params) =>
     ((udpCount(params) - 1) * params.interval + params.timeout + STAMP_AROUND_S.opening + STAMP_AROUND_S.closing + AROUND_S) *
     1000,

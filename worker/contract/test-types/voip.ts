@@ -2,9 +2,10 @@ import { z } from "zod";
 import { checkEndpoint, ipVersion } from "../destination.ts";
 import { metricsOf } from "../metrics.ts";
 import type { FieldError } from "../problem.ts";
-import { defineTestType, familyMismatch, hostContact } from "./define.ts";
+import { defineTestType, familyMismatch, hostContact, type Traffic } from "./define.ts";
 import { ipVersionField, timeoutField } from "./fields.ts";
-import { STAMP_AROUND_S } from "./stamp.ts";
+import { STAMP_AROUND_S, STAMP_BYTES_MIN, streamTraffic } from "./stamp.ts";
+import { CONNECTION_BYTES, ipBytes, TLS_BYTES } from "./traffic.ts";
 
 /** Ports of SIP (RFC 3261 section 19.1.2). */
 export const SIP_PORT = { udp: 5060, tcp: 5060, tls: 5061 } as const;
@@ -61,6 +62,17 @@ function checkSip({ sip, sip_transport, ip_version }: VoipParams): FieldError[] 
   return [{ path: "params.sip", message: `is an IPv${literal} address, but ip_version is ${ip_version}` }];
 }
 
+/** The most packets a second, and the longest: G.711 every 20 ms with its RTP header (RFC 3551, 3550). */
+const VOICE = { spacing: 0.02, payload: 172 } as const;
+/** OPTIONS and its answer over UDP, sent anew until nobody waits any more (RFC 3261 17.1.2.2). */
+const SIP_BYTES = 11 * ipBytes(1200) * 2 + CONNECTION_BYTES + TLS_BYTES;
+
+function traffic({ codec, duration, sip }: VoipParams): Traffic {
+  const payload = codec.startsWith("g711") ? VOICE.payload : STAMP_BYTES_MIN.authenticated;
+  const stream = streamTraffic(Math.max(1, Math.round(duration / VOICE.spacing)), VOICE.spacing, payload);
+  return { ...stream, bytes: stream.bytes + (sip === undefined ? 0 : SIP_BYTES) };
+}
+
 export const voip = defineTestType({
   type: "voip",
   label: "Voice",
@@ -79,5 +91,6 @@ export const voip = defineTestType({
     ...hostContact(checkEndpoint(destination)),
     ...(sip === undefined ? [] : hostContact(checkEndpoint(sip))),
   ],
+  traffic,
   deadline_ms: ({ duration, timeout, sip }) => (duration + timeout + AROUND_S + (sip === undefined ? 0 : timeout + 1)) * 1000,
 });
