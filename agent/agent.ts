@@ -1,6 +1,7 @@
 // The running agent: tests and host samples go into the outbox first, then over the line.
 import { setTimeout as sleep } from "node:timers/promises";
 import { peerDestination } from "#contract/destination";
+import type { HostDetail } from "#contract/host-detail";
 import type { MetricName, MetricValue } from "#contract/metrics";
 import { isUnmeasured, type Measurement } from "#contract/result";
 import type { InstructedTest, Instruction } from "#contract/wire";
@@ -64,8 +65,9 @@ export class Agent {
   #hostTimer: NodeJS.Timeout | undefined;
   #sampling = false;
   /** What the newest host sample says of it. */
-  #toldCutOff = false;
-  #inventoryAt = Number.NEGATIVE_INFINITY;
+  #toldCutOff: boolean | undefined;
+  #inventory: Record<string, unknown> = {};
+  #toldFactsAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -73,7 +75,7 @@ export class Agent {
     this.#selfTest = new SelfTest({
       server: parts.config.server,
       get allowed() {
-        return parts.consent?.selfTest !== false;
+        return parts.config.self_test && parts.consent?.selfTest !== false;
       },
       log: parts.log,
       changed: () => this.#sampleHost(),
@@ -278,11 +280,15 @@ export class Agent {
     if (this.#sampling) return;
     this.#sampling = true;
     this.#keepHostSample()
-      .catch((error: unknown) => this.#parts.log.error({ error: String(error) }, "sampling the host broke"))
+      .catch((error: unknown) => {
+        this.#parts.log.error({ error: String(error) }, "sampling the host broke");
+        // The next one is taken when it is due, not at once.
+        this.#toldCutOff = this.#selfTest.cutOff;
+      })
       .finally(() => {
         this.#sampling = false;
         // It changed while the sample was taken.
-        if (this.#selfTest.cutOff !== this.#toldCutOff) this.#sampleHost();
+        if (this.#toldCutOff !== undefined && this.#selfTest.cutOff !== this.#toldCutOff) this.#sampleHost();
       });
   }
 
@@ -301,9 +307,11 @@ export class Agent {
       offset: this.#link?.offset ?? null,
     });
     const skipped = this.#self.skipped(this.#scheduler.skipped);
-    const detail = { ...sample.detail, ...reach.detail, skipped, ...(await this.#inventory()) };
+    const { needs, ...measured } = sample.detail;
+    const detail = { ...measured, ...reach.detail, skipped, ...(await this.#facts(needs)) };
     if (this.#stop.signal.aborted) return;
     const { metrics, reasons } = mergeSheets(sample, own, reach.sheet);
+    const first = this.#toldCutOff === undefined;
     this.#toldCutOff = reach.cutOff;
     this.#keep("host", {
       ...sample,
@@ -312,13 +320,19 @@ export class Agent {
       detail,
       flags: [...sample.flags, ...conditions.sampleFlags(), ...reach.flags],
     });
+    // Whoever has just installed this agent looks at its host next.
+    if (first) this.#link?.uploader.soon();
   }
 
-  /** Once a day, with the sample that is due then. */
-  async #inventory(): Promise<Record<string, unknown>> {
-    if (performance.now() - this.#inventoryAt < DAY_MS) return {};
-    this.#inventoryAt = performance.now();
-    return { inventory: await inventory() };
+  /** What hardly ever changes and takes a quarter of a sample: told once a day, and to whoever watches. */
+  async #facts(needs: HostDetail["needs"]): Promise<Pick<HostDetail, "needs" | "inventory">> {
+    const due = performance.now() - this.#toldFactsAt >= DAY_MS;
+    if (!due && !this.#cadence.live) return {};
+    if (due) {
+      this.#toldFactsAt = performance.now();
+      this.#inventory = await inventory();
+    }
+    return { needs, inventory: this.#inventory };
   }
 }
 

@@ -11,21 +11,23 @@ import { StateDir } from "./identity.ts";
 import { trustCa, useProxyFromEnvironment } from "./network.ts";
 import { VERSION } from "./version.ts";
 
-interface Flags extends Omit<RawConfig, "tags" | "log_level" | "reflector_port" | "reflector_address"> {
+interface Flags extends Omit<RawConfig, "tags" | "log_level" | "reflector_port" | "reflector_address" | "self_test"> {
   tag?: string[];
   logLevel?: string;
   config?: string;
   reflectorPort?: string;
   reflectorAddress?: string[];
+  selfTest?: boolean;
 }
 
 /** Flags, environment and file in one. Throws UsageError naming what is wrong. */
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): Config {
-  const { tag, logLevel, config, reflectorPort, reflectorAddress, reflector, ...plain } = flags;
+  const { tag, logLevel, config, reflectorPort, reflectorAddress, reflector, selfTest, ...plain } = flags;
   const tags = tag === undefined ? undefined : parseTags(tag, "--tag");
   const answers = {
     // Without --no-reflector the flag is true by itself, which must not overrule a setting.
     reflector: reflector === false ? false : undefined,
+    self_test: selfTest === false ? false : undefined,
     reflector_port: reflectorPort,
     reflector_address: reflectorAddress,
   };
@@ -65,8 +67,8 @@ async function readConsent(path: string): Promise<Pick<KeeperParts, "path" | "fi
 }
 
 async function keepConsent(parts: Omit<KeeperParts, "now">) {
-  const [{ ConsentKeeper }, { hostClock }] = await Promise.all([import("./consent-keeper.ts"), import("./host-clock.ts")]);
-  return new ConsentKeeper({ ...parts, now: () => hostClock.now() });
+  const { ConsentKeeper } = await import("./consent-keeper.ts");
+  return new ConsentKeeper(parts);
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -127,6 +129,7 @@ export function addRunCommand(program: Command): void {
     )
     .option("--reflector-address <address>", "address they reach this host at, may be given several times", collect)
     .option("--no-reflector", "let no other agent measure against this one's reflector")
+    .option("--no-self-test", "do not look whether gateway, resolvers and server answer")
     .option("--config <file>", "JSON settings file (default /etc/streamswarm/agent.json)")
     .action(run);
 }

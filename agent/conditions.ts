@@ -14,7 +14,7 @@ import type { Outcome } from "./probes/probe.ts";
 import { round3 } from "./statistics.ts";
 
 /** In a run as short as this the loop ticks hardly ever: what it waited for a processor tells of its lateness, ms. */
-const TICKLESS_MS = 50;
+const TICKLESS_MS = 60;
 /** Of fewer times than this, one is the median, or half of it. */
 const SEVERAL = 3;
 const OWN_LOAD: HostFlagName = "own_load";
@@ -171,7 +171,7 @@ function unsurenessOf({ run, lateness, waited_ms }: Seen): Unsureness {
   return { single_ms, central_ms: Math.min(single_ms, Math.max(sum_ms, waited_ms) / run.samples) };
 }
 
-/** The outcome with its flags, without the values that the host distorted, and with the evidence in detail.host. */
+/** The outcome with its flags, without the values that the host distorted, and with the evidence in detail.conditions. */
 function judged(outcome: Outcome, seen: Seen, clock: HostClock): Outcome {
   const { run, before, after, lateness, overload, busy } = seen;
   const flags: HostFlagName[] = [];
@@ -205,7 +205,7 @@ function judged(outcome: Outcome, seen: Seen, clock: HostClock): Outcome {
   }
   if (Object.keys(evidence).length === 0) return told;
   const fresh = flags.filter((flag) => !told.flags.includes(flag));
-  return { ...told, flags: [...told.flags, ...fresh], detail: { ...told.detail, host: evidence } };
+  return { ...told, flags: [...told.flags, ...fresh], detail: { ...told.detail, conditions: evidence } };
 }
 
 function roundedLoad({ window_ms, ...shares }: Load): Record<string, number | null> {

@@ -26,6 +26,8 @@ export interface Config {
   readonly log_level: LogLevel;
   /** How this host answers other agents. */
   readonly reflector: ReflectorSettings;
+  /** Whether gateway, resolvers and server are looked at; the consent file may say no as well. */
+  readonly self_test: boolean;
 }
 
 /** As flags and files give it: everything is text but tags. */
@@ -43,6 +45,8 @@ export interface RawConfig {
   reflector?: boolean | undefined;
   reflector_port?: string | number | undefined;
   reflector_address?: readonly string[] | undefined;
+  /** False where the owner wants no look at gateway and resolvers. */
+  self_test?: boolean | undefined;
 }
 
 const fileSchema = z
@@ -59,6 +63,7 @@ const fileSchema = z
     reflector: z.boolean(),
     reflector_port: z.number(),
     reflector_address: z.union([z.string().transform((address) => [address]), z.array(z.string())]),
+    self_test: z.boolean(),
   })
   .partial();
 
@@ -79,6 +84,10 @@ const truthy = (text: string): boolean => !/^(0|false|no|off)$/i.test(text.trim(
 /** What the environment says. Empty variables count as not set. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): RawConfig {
   const get = (name: string) => env[`STREAMSWARM_${name}`] || undefined;
+  const unless = (name: string) => {
+    const switched = get(name);
+    return switched === undefined ? undefined : !truthy(switched);
+  };
   const tags = get("TAG");
   return {
     server: get("SERVER"),
@@ -96,12 +105,13 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): RawConfig {
     consent: get("CONSENT"),
     ca: get("CA"),
     log_level: get("LOG_LEVEL"),
-    reflector: get("NO_REFLECTOR") === undefined ? undefined : !truthy(get("NO_REFLECTOR") ?? ""),
+    reflector: unless("NO_REFLECTOR"),
     reflector_port: get("REFLECTOR_PORT"),
     reflector_address: get("REFLECTOR_ADDRESS")
       ?.split(",")
       .map((address) => address.trim())
       .filter((address) => address !== ""),
+    self_test: unless("NO_SELF_TEST"),
   };
 }
 
@@ -207,5 +217,6 @@ export function resolveConfig(flags: RawConfig, env: RawConfig, file: RawConfig)
       port: checkPort(first("reflector_port") ?? REFLECTOR_PORT),
       addresses: (first("reflector_address") ?? []).map(checkAddress),
     },
+    self_test: first("self_test") ?? true,
   };
 }

@@ -36,6 +36,8 @@ export interface ConsentFile {
   readonly consent: Consent;
   /** What to tell the owner although the file is good. */
   readonly warnings: readonly string[];
+  /** Of the file as it was when its reading began: a change since then has another one. */
+  readonly stamp: string;
 }
 
 /** What one file holds that is wrong. */
@@ -46,16 +48,27 @@ interface Mistake {
 
 /** Reads the file. Throws UsageError naming every mistake with its line: ignoring one would do what the owner forbade. */
 export async function readConsentFile(path: string): Promise<ConsentFile> {
+  const stamp = stampOf(path);
   const { text, warnings } = readText(path);
   const jsonc = await import("jsonc-parser");
   const { consent, mistakes } = judge(jsonc, text);
-  if (mistakes.length === 0) return { consent, warnings };
+  if (mistakes.length === 0) return { consent, warnings, stamp };
   const told = mistakes
     .toSorted((a, b) => a.offset - b.offset)
     .slice(0, MISTAKES_MAX)
     .map(({ offset, what }) => `--consent ${path}: line ${lineAt(text, offset)}: ${what}`);
   if (mistakes.length > told.length) told.push(`--consent ${path}: and ${mistakes.length - told.length} more`);
   throw new UsageError(told.join("\n"));
+}
+
+/** What changes when a file does; one that is missing or out of reach has a stamp of its own. Never throws. */
+export function stampOf(path: string): string {
+  try {
+    const { ino, size, mtimeMs, ctimeMs, mode } = statSync(path);
+    return `${ino} ${size} ${mtimeMs} ${ctimeMs} ${mode}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
 }
 
 function readText(path: string): { text: string; warnings: string[] } {

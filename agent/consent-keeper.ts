@@ -1,10 +1,9 @@
 // The consent file in force while the agent runs: follows the file, keeps the old rules while a newer state of it is wrong.
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import { CONSENT_RULES_TOLD, type Consent, type ConsentReport } from "#contract/consent";
 import { hostOf, Pace, vetoOf } from "./consent.ts";
 import { DayBytes } from "./consent-day.ts";
-import { type ConsentFile, readConsentFile } from "./consent-file.ts";
+import { type ConsentFile, readConsentFile, stampOf } from "./consent-file.ts";
 import { UsageError } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Permit } from "./permit.ts";
@@ -23,8 +22,11 @@ export interface KeeperParts {
   /** Address of this agent's server. */
   readonly server: string;
   readonly log: Pick<Log, "info" | "warn">;
-  /** Epoch ms, for the UTC day. */
-  readonly now: () => number;
+  /**
+   * Epoch ms, for the UTC day; default this host's own clock. Never one that a server corrects: it could begin a new day, with all
+   * its bytes, whenever it likes.
+   */
+  readonly now?: () => number;
 }
 
 export class ConsentKeeper {
@@ -42,7 +44,7 @@ export class ConsentKeeper {
   constructor(parts: KeeperParts) {
     this.#parts = parts;
     this.#consent = parts.file.consent;
-    this.#stamp = stampOf(parts.path);
+    this.#stamp = parts.file.stamp;
     this.#judge = this.#judgeBy(parts.file.consent);
     for (const warning of parts.file.warnings) parts.log.warn(warning);
   }
@@ -109,16 +111,10 @@ export class ConsentKeeper {
   }
 
   #judgeBy(consent: Consent): Veto {
-    const { state, server, log, now } = this.#parts;
+    const { state, server, log, now = Date.now } = this.#parts;
     // Without a limit nothing is counted, and nothing written.
     if (consent.max_bytes_per_day !== undefined)
       this.#day ??= new DayBytes(join(state, DAY_FILE), now, (message) => log.warn(message));
     return vetoOf(consent, { pace: this.#pace, day: this.#day, server: hostOf(server) });
   }
-}
-
-/** What changes when a file does; a missing one has a stamp of its own. */
-function stampOf(path: string): string {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats === undefined ? "missing" : `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.mode}`;
 }

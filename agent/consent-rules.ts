@@ -18,6 +18,15 @@ function bitsOf(address: string, version: 4 | 6): bigint {
   return parts.reduce((sum, part) => (sum << BigInt(version === 4 ? 8 : 16)) | BigInt(part), 0n);
 }
 
+/** Whether these bits are in ::ffff:0:0/96, IPv4 addresses in IPv6 notation (RFC 4291 section 2.5.5.2). */
+const isMapped = (bits: bigint): boolean => bits >> 32n === 0xffffn;
+
+/** The IPv4 address that an IPv6 notation hides, as system settings may write it; every other address as it is. */
+function unmapped(address: string): string {
+  const bits = isIP(address) === 6 ? bitsOf(address, 6) : 0n;
+  return isMapped(bits) ? [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n).join(".") : address;
+}
+
 function readBlock(base: string, version: 4 | 6, length: string | undefined): Rule {
   if (base.includes("%")) return refuse("has a zone, which a rule cannot hold");
   const most = version === 4 ? 32 : 128;
@@ -26,7 +35,8 @@ function readBlock(base: string, version: 4 | 6, length: string | undefined): Ru
   const beyond = bitsOf(base, version) & ((1n << BigInt(most - bits)) - 1n);
   if (beyond !== 0n)
     return refuse(`is an address inside the block and not its first one; write ${base} alone, or the block's first address`);
-  if (version === 6 && /^::ffff:/i.test(base)) return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 one");
+  if (version === 6 && bits >= 96 && isMapped(bitsOf(base, 6)))
+    return refuse("is an IPv4 address in IPv6 clothes; write the IPv4 one");
   return { kind: "block", base, bits, family: version === 4 ? "ipv4" : "ipv6" };
 }
 
@@ -46,7 +56,8 @@ export function readRule(text: string): Rule {
 
 /** Rules together: whether a name or an address is among what they name. */
 export class RuleSet {
-  readonly #blocks = new BlockList();
+  /** One list for each family: a common one takes IPv4 addresses for IPv6 ones, and ::/0 would hold them all. */
+  readonly #blocks = { ipv4: new BlockList(), ipv6: new BlockList() } as const;
   readonly #names = new Set<string>();
   readonly #suffixes: string[] = [];
   /** Whether addresses are named at all. */
@@ -58,7 +69,7 @@ export class RuleSet {
     this.hasBlocks = rules.some(({ kind }) => kind === "block");
     for (const [index, rule] of rules.entries()) {
       if (rule.kind === "problem") throw new Error(`'${texts[index]}' ${rule.problem}`);
-      if (rule.kind === "block") this.#blocks.addSubnet(rule.base, rule.bits, rule.family);
+      if (rule.kind === "block") this.#blocks[rule.family].addSubnet(rule.base, rule.bits, rule.family);
       else if (rule.kind === "name") this.#names.add(rule.name);
       else this.#suffixes.push(rule.suffix);
     }
@@ -71,9 +82,10 @@ export class RuleSet {
 
   /** Whether a block holds this address; a zone makes no difference. */
   holds(address: string): boolean {
-    const bare = address.replace(/%.*$/, "");
+    const bare = unmapped(address.replace(/%.*$/, ""));
     const version = isIP(bare);
-    return version !== 0 && this.#blocks.check(bare, version === 6 ? "ipv6" : "ipv4");
+    const family = version === 6 ? "ipv6" : "ipv4";
+    return version !== 0 && this.#blocks[family].check(bare, family);
   }
 
   /** As `holds`, also where a translator or tunnel takes packets to an IPv4 address that a block holds (RFC 6052, 3056). */

@@ -118,12 +118,19 @@ export function vetoOf(consent: Consent, parts: ConsentParts = {}): Veto {
       forbiddenHost(checked, destinations, parts.server) ??
       tooOften(order, consent.min_interval_s) ??
       tooMuch(checked, consent) ??
-      tooSoon(order, consent.min_interval_s, pace);
+      tooSoon(checked, consent.min_interval_s, pace);
     return objection ?? permitOf(checked, { consent, destinations, parts });
   };
 }
 
 const isEdge = ({ type, order }: Checked): boolean => type.type === "bandwidth" && order.destination.trim() === "edge";
+
+/**
+ * Whether literals that nobody named are the system's resolvers, asked as the system itself asks them. At a port or by a transport
+ * of the order's choice they would be hosts like any other.
+ */
+const asksSystem = ({ type, params }: Checked): boolean =>
+  type.type === "dns" && params.port === undefined && (params.transport === "udp" || params.transport === "tcp");
 
 /** Hosts an order means to speak to: those its type names, and for `edge` the server only the agent knows. */
 function contactsOf(checked: Checked, server: string | undefined): string[] {
@@ -147,9 +154,11 @@ function tooOften({ interval_s }: RunOrder, least_s: number | undefined): string
 
 const pacing = (least_s: number): string => `${HERE} asks for at least ${least_s} s between two runs of a test`;
 
-function tooSoon(order: RunOrder, least_s: number | undefined, pace: Pace): string | undefined {
+function tooSoon({ order, type, params }: Checked, least_s: number | undefined, pace: Pace): string | undefined {
   if (least_s === undefined || least_s === 0) return undefined;
-  return pace.tooSoon(order.series ?? `${order.type} ${order.destination}`, least_s) ? pacing(least_s) : undefined;
+  // A single order is known by its hosts: one destination can be written in many ways.
+  const hosts = () => [...type.contacts(order.destination, params), ...(type.asks?.(order.destination, params) ?? [])];
+  return pace.tooSoon(order.series ?? [type.type, ...hosts()].join(" "), least_s) ? pacing(least_s) : undefined;
 }
 
 const shown = (bytes: number): string => (bytes < 1e6 ? `${bytes} bytes` : `${(bytes / 1e6).toFixed(1)} MB`);
@@ -192,9 +201,8 @@ function permitOf(checked: Checked, { consent, destinations, parts }: Grounds): 
         ? `${HERE} has limits, and this destination cannot be judged`
         : forbiddenHost(next, destinations, parts.server);
     },
-    // Only a DNS test speaks to literals nobody named: the system's resolvers.
     address: (host, address) =>
-      destinations.address(host, address, type.asks !== undefined && isIP(host) !== 0 && !contacts.includes(host)),
+      destinations.address(host, address, asksSystem(checked) && isIP(host) !== 0 && !contacts.includes(host)),
     ended: (metrics: Metrics | undefined) => {
       settle(metrics === undefined ? 0 : Math.min(planned, type.moved?.(params, metrics) ?? planned));
     },

@@ -45,8 +45,9 @@ export function diskProblem(error: unknown, dir: string): OutboxProblem | undefi
 /** Why a small file cannot be written in `dir`, or undefined. */
 function writingProblem(dir: string): OutboxProblem | undefined {
   const path = join(dir, ".trial");
+  removeIfPossible(path);
   try {
-    writeFileSync(path, "x".repeat(4096), { mode: 0o600 });
+    writeFileSync(path, "x".repeat(4096), { mode: 0o600, flag: "wx" });
     return undefined;
   } catch (error) {
     return BY_ERRNO[String((error as NodeJS.ErrnoException).code)];

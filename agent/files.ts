@@ -18,8 +18,10 @@ function syncDir(path: string): void {
 /** Replaces a file (mode 0600) at once: a crash or a full disk leaves the old or the new text, never half of one. */
 export function writeAtomically(path: string, text: string): void {
   const temporary = `${path}.tmp`;
+  // Made anew: what already has the name may be a link to another file, or readable for others.
+  removeIfPossible(temporary);
   try {
-    const fd = openSync(temporary, "w", 0o600);
+    const fd = openSync(temporary, "wx", 0o600);
     try {
       // Not writeSync: a disk that fills up takes a part of the text and calls that a success.
       writeFileSync(fd, text);

@@ -60,7 +60,6 @@ export interface Moment {
 interface Look {
   readonly wall: number;
   readonly monotonic: number;
-  readonly boot: number | undefined;
 }
 
 export class HostClock {
@@ -68,6 +67,8 @@ export class HostClock {
   /** Names this process in its marks; undefined where no edge will ever tell the time. */
   #id: string | undefined;
   #last: Look;
+  /** Time since boot less the monotonic clock, which only a sleep changes; undefined where the system does not tell. */
+  #ahead: number | undefined;
   #offset: number | null = null;
   #steps = 0;
   #stepped_ms = 0;
@@ -77,6 +78,7 @@ export class HostClock {
   constructor(source: ClockSource = systemClocks) {
     this.#source = source;
     this.#last = this.#read();
+    this.#ahead = this.#sinceBoot(this.#last);
   }
 
   /** Epoch ms: the wall clock where it agrees with the edge or nothing is known of it, else corrected by its offset. */
@@ -144,19 +146,25 @@ export class HostClock {
     return Math.abs(this.#offset ?? 0) > AGREES_MS;
   }
 
-  /** Looks at all clocks; whatever was set or slept since the last look is counted, and the offset follows a step at once. */
+  /**
+   * Compares the wall clock with the monotonic one. Where they have parted since the last look, the time since boot tells what
+   * of that was sleep; the rest was set, and the offset follows at once.
+   */
   #look(): Look {
     const now = this.#read();
     const last = this.#last;
     this.#last = now;
-    const ran = now.monotonic - last.monotonic;
-    const slept = now.boot === undefined || last.boot === undefined ? 0 : now.boot - last.boot - ran;
+    const parted = now.wall - last.wall - (now.monotonic - last.monotonic);
+    if (Math.abs(parted) <= JUMP_MS) return now;
+    const ahead = this.#sinceBoot(now);
+    const slept = ahead === undefined || this.#ahead === undefined ? 0 : ahead - this.#ahead;
+    this.#ahead = ahead;
     const asleep = slept > JUMP_MS ? slept : 0;
     if (asleep > 0) {
       this.#sleeps += 1;
       this.#slept_ms += asleep;
     }
-    const stepped = now.wall - last.wall - ran - asleep;
+    const stepped = parted - asleep;
     if (Math.abs(stepped) > JUMP_MS) {
       this.#steps += 1;
       this.#stepped_ms += stepped;
@@ -165,11 +173,16 @@ export class HostClock {
     return now;
   }
 
+  #sinceBoot({ monotonic }: Look): number | undefined {
+    const boot = this.#source.boot();
+    return boot === undefined ? undefined : boot - monotonic;
+  }
+
   #read(): Look {
     for (let reading = 1; ; reading++) {
       const monotonic = this.#source.monotonic();
-      const look = { monotonic, boot: this.#source.boot(), wall: this.#source.wall() };
-      if (this.#source.monotonic() - monotonic <= TOGETHER_MS || reading === READINGS) return look;
+      const wall = this.#source.wall();
+      if (this.#source.monotonic() - monotonic <= TOGETHER_MS || reading === READINGS) return { monotonic, wall };
     }
   }
 }

@@ -15,6 +15,8 @@ export interface LoadLook {
   readonly own_ms: number;
   /** Time in which some task waited for a processor, ms (pressure stall information); undefined where the kernel does not tell. */
   readonly waiting_ms: number | undefined;
+  /** The kernel's mean of that over the last ten seconds, percent. */
+  readonly lately_pct: number | undefined;
   /** Time this process's event loop could have run and was not let, ms; undefined where the kernel does not tell. */
   readonly delayed_ms: number | undefined;
 }
@@ -57,10 +59,11 @@ export function parseProcessors(text: string): Processors | undefined {
   return { total_ms: total * TICK_MS, idle_ms: (idle + iowait) * TICK_MS, steal_ms: steal * TICK_MS };
 }
 
-/** `some … total=` in microseconds. */
-export function parseWaiting(text: string): number | undefined {
-  const total = /^some .*total=(\d+)/m.exec(text)?.[1];
-  return total === undefined ? undefined : Number(total) / 1000;
+/** `some avg10=… total=`, the latter in microseconds. */
+export function parseWaiting(text: string): Pick<LoadLook, "waiting_ms" | "lately_pct"> {
+  const [, lately, total] = /^some avg10=([\d.]+) .*total=(\d+)/m.exec(text) ?? [];
+  if (lately === undefined || total === undefined) return { waiting_ms: undefined, lately_pct: undefined };
+  return { waiting_ms: Number(total) / 1000, lately_pct: Number(lately) };
 }
 
 /** The second figure of /proc/self/schedstat, nanoseconds: the main thread's wait, which is the event loop's. */
@@ -89,7 +92,7 @@ export function lookAtLoad(): LoadLook {
     at: performance.now(),
     ...processors(),
     own_ms: (user + system) / 1000,
-    waiting_ms: parseWaiting(pressure.read() ?? ""),
+    ...parseWaiting(pressure.read() ?? ""),
     delayed_ms: delayed(),
   };
 }
@@ -135,8 +138,11 @@ const WAITING_PCT = 30;
 const STEAL_PCT = 20;
 const OTHERS_PCT = 85;
 const DELAYED_PCT = 20;
-/** So long a wait in a short window asks for a longer look, ms. */
+/** So long a wait in a short window asks for a longer look, ms; so do ten percent of the seconds before it. */
 const HELD_MS = 2;
+const LATELY_PCT = 10;
+/** Of so much processor time some ticks are idle where any is to spare, ms. */
+const IDLE_SHOWS_MS = 40;
 
 /**
  * Whether a host so loaded makes its times its own. No processor idle is not enough: this process itself may have been the one
@@ -157,5 +163,7 @@ export function isSuspicious(before: LoadLook, now: LoadLook): boolean {
   const waited = (now.waiting_ms ?? 0) - (before.waiting_ms ?? 0);
   const held = (now.delayed_ms ?? 0) - (before.delayed_ms ?? 0);
   if (held >= HELD_MS || waited >= Math.max(HELD_MS, (now.at - before.at) * (WAITING_PCT / 100))) return true;
-  return runnable() > os.availableParallelism();
+  if ((now.lately_pct ?? 0) >= LATELY_PCT) return true;
+  if (now.total_ms - before.total_ms >= IDLE_SHOWS_MS && now.idle_ms <= before.idle_ms) return true;
+  return runnable() > 2 * os.availableParallelism();
 }

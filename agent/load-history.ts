@@ -1,9 +1,11 @@
 // Looks at this host's load and lines while runs are under way, and the windows between them that say something of one run.
+import { performance } from "node:perf_hooks";
 import { isSuspicious, type LoadLook, lookAtLoad, SHORT_WINDOW_MS, WINDOW_MS } from "./host-load.ts";
 import { busyBetween, type LineLook, type Lines } from "./line-load.ts";
 
-/** A look this young need not be repeated, ms. */
+/** A look this young need not be repeated at a run's end, nor at its beginning, which its window may well precede, ms. */
 const YOUNG_MS = 30;
+const RECENT_MS = 500;
 /** Between looks during a long run, ms: a load of a few seconds in it must not drown in the rest. */
 const EVERY_MS = 2000;
 /** A run too short to be judged by itself is judged with what was just before it, ms. */
@@ -18,6 +20,8 @@ export type Window = readonly [from: Look, to: Look];
 
 /** What is looked at, so that tests can bring their own. */
 export interface LoadSource {
+  /** The clock of the looks, ms. */
+  now(): number;
   look(): LoadLook;
   isSuspicious(before: LoadLook, now: LoadLook): boolean;
 }
@@ -29,14 +33,14 @@ export class LoadHistory {
   readonly #running: number[] = [];
   #looks: Look[] = [];
 
-  constructor(lines: Lines, source: LoadSource = { look: lookAtLoad, isSuspicious }) {
+  constructor(lines: Lines, source: LoadSource = { now: () => performance.now(), look: lookAtLoad, isSuspicious }) {
     this.#lines = lines;
     this.#source = source;
   }
 
   /** A run begins; answers when, by the clock of the looks. */
   begin(): number {
-    const { at } = this.#look().load;
+    const { at } = this.#look(RECENT_MS).load;
     this.#running.push(at);
     return at;
   }
@@ -47,9 +51,7 @@ export class LoadHistory {
 
   /** Looks where the last look of a long run is some time ago. */
   tick(): void {
-    const last = this.#looks.at(-1);
-    const load = this.#source.look();
-    if (last === undefined || load.at - last.load.at >= EVERY_MS) this.#keep(load);
+    if (this.#age >= EVERY_MS) this.#take();
   }
 
   /** Windows that together cover a run, each long enough to judge; none where it was too short and nothing was before it. */
@@ -85,13 +87,19 @@ export class LoadHistory {
     return [...now.carried.keys()].some((name) => busyBetween(before, now, name, this.#lines.capacity(name)) !== undefined);
   }
 
-  #look(): Look {
-    const load = this.#source.look();
-    const last = this.#looks.at(-1);
-    return last !== undefined && load.at - last.load.at < YOUNG_MS ? last : this.#keep(load);
+  /** How long ago the last look was, ms. */
+  get #age(): number {
+    return this.#source.now() - (this.#looks.at(-1)?.load.at ?? Number.NEGATIVE_INFINITY);
   }
 
-  #keep(load: LoadLook): Look {
+  /** The last look where it is young, else a new one. */
+  #look(young_ms = YOUNG_MS): Look {
+    const last = this.#looks.at(-1);
+    return last !== undefined && this.#age < young_ms ? last : this.#take();
+  }
+
+  #take(): Look {
+    const load = this.#source.look();
     const look = { load, line: this.#lines.look() };
     const needed = Math.min(load.at - BEFORE_MS, ...this.#running);
     const kept = this.#looks.findLastIndex((each) => each.load.at <= needed);

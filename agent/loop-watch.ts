@@ -1,14 +1,14 @@
 // How late this process looks at the network while something is measured. One timer serves all runs under way, and none runs
-// between them. It ticks often at first and then ever less: a run is told of whatever held it up for more than about a fifth
-// of the time it has lasted, and a run of many seconds costs next to nothing (a tick takes about 0.1 ms of a processor).
+// between them. It ticks often at first and then ever less: a run is told of whatever held it up for more than about a third
+// of the time it has lasted, and a run of many seconds costs next to nothing (a tick takes about 0.2 ms of a processor).
 import { performance } from "node:perf_hooks";
 
-/** Between the first ticks of a run that times something itself, ms; later a fifth of the time it has lasted. */
-const FIRST_MS = 20;
-const SHARE = 0.2;
-const LONGEST_MS = 100;
+/** Between the first ticks of a run that times something itself, ms; later this share of the time it has lasted. */
+const FIRST_MS = 50;
+const SHARE = 0.3;
+const LONGEST_MS = 250;
 /** Between ticks where only a standstill matters, ms. */
-const CALM_MS = 1000;
+const CALM_MS = 2000;
 /** A loop that stood still for this long was stopped, or the host slept: no load does that, ms. */
 export const STANDSTILL_MS = 5000;
 

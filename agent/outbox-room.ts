@@ -43,7 +43,9 @@ export function releaseReserve(path: string): void {
 export function keepReserve(path: string): void {
   try {
     // Random, since some file systems store nothing for zeros.
-    if (existsSync(path)) writeFileSync(reserveOf(path), randomBytes(LOG_BYTES), { mode: 0o600 });
+    if (!existsSync(path)) return;
+    releaseReserve(path);
+    writeFileSync(reserveOf(path), randomBytes(LOG_BYTES), { mode: 0o600, flag: "wx" });
   } catch {
     // The disk is full: what was written of it stays.
   }

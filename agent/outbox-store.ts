@@ -10,7 +10,7 @@ import { diskProblem, sqliteCode } from "./disk.ts";
 import { FatalError } from "./exit.ts";
 import { makePrivateDir } from "./files.ts";
 import type { Log } from "./log.ts";
-import { type Batch, MEMORY, Outbox, type OutboxLimits } from "./outbox.ts";
+import { type Batch, LARGEST, MEMORY, Outbox, type OutboxLimits } from "./outbox.ts";
 import type { Kind } from "./outbox-items.ts";
 import { keepReserve, releaseReserve } from "./outbox-room.ts";
 
@@ -55,6 +55,8 @@ export class OutboxStore {
   /** What the server held of the file when memory began to count; undefined until it said so. */
   #base: number | undefined;
   #restarted = false;
+  /** The state directory was removed: it has to be made again, with all that was in it. */
+  #homeless = false;
   #problem: OutboxProblem | null = null;
   #triedAt = performance.now();
   #lostAt = Number.NEGATIVE_INFINITY;
@@ -106,7 +108,7 @@ export class OutboxStore {
   add(kind: Kind, item: Record<string, unknown>): number {
     const before = this.figures;
     this.#look();
-    const seq = this.#memory === undefined ? this.#addToFile(kind, item) : this.#memory.add(kind, item);
+    const seq = this.#memory === undefined ? this.#addToFile(kind, item) : this.#addBeside(this.#memory, kind, item);
     if (before.problem !== this.problem || before.dropped !== this.dropped) this.changed();
     this.#tellLoss(this.dropped > before.dropped);
     return seq;
@@ -139,6 +141,10 @@ export class OutboxStore {
 
   /** The server said the last number it holds; see Outbox. */
   reconcile(lastSeq: number): void {
+    if (lastSeq > LARGEST) {
+      this.#log.error({ last_seq: lastSeq }, "the server claims to hold a number that nobody can have counted to");
+      return;
+    }
     const settling = this.#settling;
     try {
       if (settling !== undefined && lastSeq >= settling.acknowledged && lastSeq <= settling.sent) this.acked(lastSeq);
@@ -163,6 +169,10 @@ export class OutboxStore {
 
   close(): void {
     if (this.#memory !== undefined) this.#land();
+    if (this.#memory !== undefined && this.#memory.depth > 0) {
+      const lost = this.#memory.depth;
+      this.#log.error({ lost, problem: this.#problem }, "results that were kept in memory are lost: the disk takes nothing");
+    }
     this.#memory?.close();
     if (this.#file === undefined) return;
     this.#file.close();
@@ -181,6 +191,21 @@ export class OutboxStore {
     } catch (error) {
       if (isCorruption(error)) return this.#replaceAndAdd(kind, item);
       return this.#fail(error).add(kind, item);
+    }
+  }
+
+  /** What stands in may be a removed file, on a disk that is full by now. */
+  #addBeside(memory: Outbox, kind: Kind, item: Record<string, unknown>): number {
+    try {
+      return memory.add(kind, item);
+    } catch (error) {
+      if (!this.#homeless || diskProblem(error, dirname(this.#path)) === undefined) throw error;
+      const inMemory = new Outbox(MEMORY, IN_MEMORY, memory.acknowledged);
+      inMemory.takeOver(memory, undefined);
+      inMemory.sending(memory.sent);
+      memory.close();
+      this.#memory = inMemory;
+      return inMemory.add(kind, item);
     }
   }
 
@@ -214,6 +239,7 @@ export class OutboxStore {
 
   #standIn(problem: OutboxProblem, error: unknown, after: number): Outbox {
     this.#problem = problem;
+    this.#homeless ||= problem === "directory_gone";
     this.#triedAt = performance.now();
     const why = (error as Error).message;
     this.#log.error(
@@ -238,6 +264,7 @@ export class OutboxStore {
     this.#memory = this.#file;
     this.#file = undefined;
     this.#problem = "directory_gone";
+    this.#homeless = true;
     this.#base = undefined;
   }
 
@@ -246,7 +273,7 @@ export class OutboxStore {
     const memory = this.#memory;
     if (memory === undefined || memory.inFlight || this.#settling !== undefined) return false;
     try {
-      if (this.#problem === "directory_gone") makePrivateDir(dirname(this.#path));
+      if (this.#homeless) makePrivateDir(dirname(this.#path));
       this.#file ??= openOutbox(this.#path, this.#log);
       const base = this.#base ?? (memory.acknowledged > 0 ? memory.acknowledged : undefined);
       this.#file.takeOver(memory, base, this.#restarted);
@@ -254,6 +281,7 @@ export class OutboxStore {
       const problem = diskProblem(error, dirname(this.#path));
       if (problem === undefined) throw error;
       this.#problem = problem;
+      this.#homeless ||= problem === "directory_gone";
       // A file that does not only lack room is opened anew with the next try.
       if (problem !== "disk_full" && this.#base !== undefined) this.#letGo();
       return false;
@@ -263,7 +291,8 @@ export class OutboxStore {
     this.#base = undefined;
     this.#restarted = false;
     this.#log.info({ waiting: this.depth, dropped: this.dropped }, "the disk takes results again");
-    if (this.#problem === "directory_gone") this.remade();
+    if (this.#homeless) this.remade();
+    this.#homeless = false;
     return true;
   }
 

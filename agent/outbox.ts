@@ -30,6 +30,8 @@ const SQLITE_FULL = 13;
 const DEFAULT_LIMITS: OutboxLimits = { items: 500_000, bytes: 200 * 1024 * 1024 };
 /** A full outbox drops the oldest until this much is left, so that it need not be done for every item. */
 const KEPT = 0.95;
+/** No client gets as far in a lifetime. Counting on from more, numbers would soon no longer be exact, nor readable. */
+export const LARGEST = 2 ** 52;
 /** Ranges one upload may name. */
 const RANGES_PER_BATCH = 100;
 
@@ -170,9 +172,11 @@ export class Outbox {
    * Brings both counts together when the server says the last number it holds.
    * What was sent and is held there is acknowledged. What has a number the server already used but was never sent from here
    * (this store was lost or restored) moves behind it, in order. Where the server is further back than what was
-   * acknowledged (it lost data), the missing numbers are given up, so that it does not wait for them for ever.
+   * acknowledged (it lost data), the missing numbers are given up, so that it does not wait for them for ever. A number that
+   * nobody can have counted to is not believed.
    */
   reconcile(lastSeq: number): void {
+    if (lastSeq > LARGEST) return;
     if (lastSeq >= this.#state.acked && lastSeq <= this.#state.sent) this.acked(lastSeq);
     else this.#agree(lastSeq);
   }

@@ -1,7 +1,7 @@
 // Where other clients are and the keys their reflectors answer to, as the server tells; kept, so that measuring goes on
 // while the server is away.
 import { setTimeout as pause } from "node:timers/promises";
-import { ipVersion, peerDestination } from "#contract/destination";
+import { checkHost, peerDestination } from "#contract/destination";
 import { LIMITS } from "#contract/limits";
 import type { PeerReply, PeersReply } from "#contract/peers";
 import type { Measurement, ResultError } from "#contract/result";
@@ -209,7 +209,9 @@ export class PeerBook implements PeerDirectory {
 
   #addressOf(reply: Found, entry: Entry, wanted: 4 | 6 | undefined): string | undefined {
     const ofFamily = reply.addresses.filter((address) => {
-      const version = ipVersion(address);
+      // What no test may name as its destination, a server may not hand out as a client's address either.
+      const checked = checkHost(address);
+      const version = checked.ok ? checked.version : 0;
       return version !== 0 && (wanted === undefined ? this.#parts.has(version) || isLoopback(address) : version === wanted);
     });
     const own = new Set(this.#parts.own());

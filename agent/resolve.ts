@@ -204,7 +204,9 @@ async function find(
  */
 export async function resolveHost(host: string, family?: Family, signal?: AbortSignal): Promise<Resolution> {
   const found = await addressOf(host, family, signal);
-  const objection = signal?.aborted ? undefined : guards.getStore()?.(host, found.ok ? found.address : undefined);
+  // An address is judged even when nobody waits for it any more; that none was found then says nothing.
+  const judged = found.ok || signal?.aborted !== true;
+  const objection = judged ? guards.getStore()?.(host, found.ok ? found.address : undefined) : undefined;
   return objection === undefined ? found : { ok: false, code: "not_consented", message: objection, resolve_ms: found.resolve_ms };
 }
 

@@ -105,6 +105,7 @@ export class SelfTest {
       return { sheet, detail: {}, flags: [], cutOff: this.cutOff };
     }
     const look = this.#lastWhole() ?? (await this.#look(this.#spans.open === undefined ? "sample" : "again"));
+    this.#last = undefined;
     const to = performance.now();
     const cut = round3(this.#spans.within(this.#sampledAt, to) / 1000);
     this.#sampledAt = to;
@@ -120,7 +121,7 @@ export class SelfTest {
     clearTimeout(this.#timer);
   }
 
-  /** A look that asked everybody to the end, a moment ago. */
+  /** A look of a moment ago that asked everybody to the end and that no sample has told yet. */
   #lastWhole(): Look | undefined {
     const { look, purpose, ended } = this.#last ?? {};
     if (look === undefined || ended === undefined || performance.now() - ended > SAME_MOMENT_MS) return undefined;

@@ -65,7 +65,7 @@ export class SelfMonitor {
     else if (error?.code === "skipped") this.#unplaced += 1;
     else {
       this.#run += 1;
-      if (status === "failed") this.#failed += 1;
+      if (status === "failed" && error?.code !== "cut_off") this.#failed += 1;
     }
   }
 

@@ -15,6 +15,8 @@ const LXC = /^lxc\.payload\.(.+)$/;
 const NSPAWN = /^(?:systemd-nspawn@(.+)\.service|machine-(?!qemu|lxc)([\w.-]+)\.scope)$/;
 const DEEPEST = 7;
 const MOST = 256;
+/** Directories looked into: a user to whom a group was delegated may make any number of them. */
+const MOST_LOOKS = 1000;
 /** Rows in the sample: the largest by memory. */
 const SHOWN = 50;
 const SHORT_ID = 12;
@@ -37,15 +39,23 @@ function containerIn(name: string, parent: string): Omit<Found, "path"> | undefi
   return parent === "lxc" && !name.includes(".") ? { id: name, name } : undefined;
 }
 
-function find(root: string, path: string, depth: number, found: Found[]): void {
-  const parent = path.slice(path.lastIndexOf("/") + 1);
-  for (const name of namesIn(root + path) ?? []) {
-    if (found.length >= MOST) return;
-    const container = containerIn(name, parent);
-    if (container !== undefined && namesIn(`${root}${path}/${name}`) !== undefined)
-      found.push({ path: `${path}/${name}`, ...container });
-    else if (depth < DEEPEST && WAY.test(name)) find(root, `${path}/${name}`, depth + 1, found);
+/** Containers below the hierarchy's root, those near it first. */
+function findAll(root: string): Found[] {
+  const found: Found[] = [];
+  const ways = [{ path: "", depth: 0 }];
+  let looks = 0;
+  for (const { path, depth } of ways) {
+    const parent = path.slice(path.lastIndexOf("/") + 1);
+    if (looks++ >= MOST_LOOKS) return found;
+    for (const name of namesIn(root + path) ?? []) {
+      const container = containerIn(name, parent);
+      if (container !== undefined && looks++ < MOST_LOOKS && namesIn(`${root}${path}/${name}`) !== undefined)
+        found.push({ path: `${path}/${name}`, ...container });
+      else if (depth < DEEPEST && WAY.test(name)) ways.push({ path: `${path}/${name}`, depth: depth + 1 });
+      if (found.length >= MOST) return found;
+    }
   }
+  return found;
 }
 
 /** The hierarchies that hold the figures: one for both since version 2. */
@@ -100,8 +110,7 @@ export class Containers {
     const trees = hierarchies(this.#roots);
     const inside = containerOf(this.#roots) !== null;
     if (trees === undefined) return { containers: [], running: undefined, why: "unsupported" };
-    const found: Found[] = [];
-    find(trees.memory, "", 0, found);
+    const found = findAll(trees.memory);
     // From inside of one, the others of the host are out of sight.
     if (found.length === 0 && inside) return { containers: [], running: undefined, why: "unsupported" };
     const cpu = new Map(

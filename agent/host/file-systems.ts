@@ -8,13 +8,15 @@ import { inTime } from "./patience.ts";
 
 /** As many as a sample's detail holds. */
 const MOST = 64;
+/** Characters of a mount point that are told. */
+const LONGEST_PATH = 300;
 
 async function measure(mount: Mount): Promise<FileSystem | undefined> {
   const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(mount.path);
   const used = blocks - bfree;
   if (blocks <= 0 || used + bavail <= 0) return undefined;
   return {
-    mount: mount.path,
+    mount: mount.path.slice(0, LONGEST_PATH),
     type: mount.type,
     total_bytes: blocks * bsize,
     used_bytes: used * bsize,

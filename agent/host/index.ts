@@ -6,6 +6,7 @@ import type { HostSample } from "#contract/result";
 import { markedDetail } from "../clock-marks.ts";
 import { hostClock } from "../host-clock.ts";
 import { round3 } from "../statistics.ts";
+import { fitDetail } from "./detail-size.ts";
 import { needsOf } from "./needs.ts";
 import type { HostReader } from "./reading.ts";
 
@@ -31,13 +32,14 @@ export class HostSampler {
     const start = performance.now();
     const { sheet, detail } = await this.#reader.read();
     sheet.fill(metricsOf("host"), "unsupported");
+    const told = fitDetail({ ...detail, needs: needsOf(sheet.metrics, sheet.reasons, detail.needs) });
     return {
       started_at: begun.started_at,
       duration_ms: round3(performance.now() - start),
       metrics: sheet.metrics,
       reasons: sheet.reasons,
-      detail: markedDetail({ ...detail, needs: needsOf(sheet.metrics, sheet.reasons, detail.needs) }, begun),
-      flags: [],
+      detail: markedDetail(told.detail, begun),
+      flags: told.cut ? ["detail_cut"] : [],
     };
   }
 }

@@ -3,9 +3,11 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { type CipherNameAndProtocol, connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { TlsVersion } from "#contract/test-types/tls";
+import { hostClock } from "../host-clock.ts";
 import { printable } from "../printable.ts";
 import { type CertificateReading, readCertificate } from "./certificate.ts";
 import { hangUp } from "./endpoint.ts";
+import { errorByTrueTime, HOST_CLOCK_WRONG } from "./tls-verdict.ts";
 
 export interface HandshakeOrder {
   /** What the certificate must name: a host name, which is asked for by SNI, or an IP literal, which is not (RFC 6066 3). */
@@ -24,8 +26,9 @@ export interface Agreement {
   readonly cipher_openssl: string | null;
   readonly alpn: string | null;
   readonly resumed: boolean;
-  readonly authorized: boolean;
-  /** Why the certificate is not accepted, as Node's code; null when it is. */
+  /** null where this host's clock is too wrong to tell. */
+  readonly authorized: boolean | null;
+  /** Why the certificate is not accepted, as Node's code, or HOST_CLOCK_WRONG; null when it is. */
   readonly authorization_error: string | null;
   readonly key_exchange: object | null;
   readonly ocsp_stapled: boolean;
@@ -105,17 +108,21 @@ function leave(socket: TLSSocket, raw: Socket): void {
 
 function read(socket: TLSSocket, ocsp_stapled: boolean): Agreement {
   const cipher: CipherNameAndProtocol | undefined = socket.getCipher();
+  const certificate = readCertificate(socket);
+  const found = authorizationError(socket);
+  // OpenSSL holds a certificate's dates against the system's clock.
+  const error = hostClock.corrected ? errorByTrueTime(found, certificate, hostClock.now()) : found;
   return {
     version: socket.getProtocol(),
     cipher: cipher?.standardName ?? null,
     cipher_openssl: cipher?.name ?? null,
     alpn: socket.alpnProtocol ? printable(socket.alpnProtocol) : null,
     resumed: socket.isSessionReused(),
-    authorized: socket.authorized,
-    authorization_error: authorizationError(socket),
+    authorized: error === HOST_CLOCK_WRONG ? null : error === null,
+    authorization_error: error,
     key_exchange: socket.getEphemeralKeyInfo(),
     ocsp_stapled,
-    certificate: readCertificate(socket),
+    certificate,
   };
 }
 

@@ -51,7 +51,7 @@ export function setAgreement(sheet: MetricSheet, agreed: Agreement, now: number)
   sheet.set("tls_version", agreed.version, "unsupported");
   sheet.set("tls_cipher", agreed.cipher, "unsupported");
   sheet.set("tls_alpn", agreed.alpn, "not_applicable");
-  sheet.set("tls_authorized", agreed.authorized, "unsupported");
+  sheet.set("tls_authorized", agreed.authorized, "not_applicable");
   sheet.set("tls_error", agreed.authorization_error, "not_applicable");
   if (agreed.certificate === undefined) sheet.fill(CERTIFICATE, "not_applicable");
   else setCertificate(sheet, agreed.certificate, now);

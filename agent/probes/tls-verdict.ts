@@ -13,7 +13,21 @@ export function certificateFailure(
   now: number,
 ): Failure {
   const message = `the certificate is not valid for ${host}: ${explainCertificate(code, host, certificate, now)} (${code})`;
-  return { error: { code: "certificate", source: "target", message: message.slice(0, 1000) }, reason: "not_applicable" };
+  const source = code === HOST_CLOCK_WRONG ? "agent" : "target";
+  return { error: { code: "certificate", source, message: message.slice(0, 1000) }, reason: "not_applicable" };
+}
+
+/** In place of an error about dates that only this host's wrong clock sees; what else may be wrong with the certificate it hides. */
+export const HOST_CLOCK_WRONG = "HOST_CLOCK_WRONG";
+const DATE_ERRORS: readonly (string | null)[] = ["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"];
+
+/** What is wrong with a certificate by the true time (epoch ms), where the system's clock, by which it was judged, is not true. */
+export function errorByTrueTime(error: string | null, certificate: CertificateReading | undefined, now: number): string | null {
+  if (certificate === undefined || (error !== null && !DATE_ERRORS.includes(error))) return error;
+  const dates = (name: "not_before" | "not_after") => certificate.chain.flatMap((link) => link[name] ?? []).map(Date.parse);
+  if (dates("not_after").some((time) => time < now)) return "CERT_HAS_EXPIRED";
+  if (dates("not_before").some((time) => time > now)) return "CERT_NOT_YET_VALID";
+  return error === null ? null : HOST_CLOCK_WRONG;
 }
 
 /** What a code means for this certificate and what to do about it. Its names are free of control characters. */
@@ -40,6 +54,8 @@ export function explainCertificate(code: string, host: string, certificate: Cert
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
       return "its issuer is unknown here; the server leaves out an intermediate certificate, or the agent has to be told of its authority (--ca FILE)";
+    case HOST_CLOCK_WRONG:
+      return "its dates are good, but not by this host's clock, which is wrong; set the clock";
     case "CERT_REVOKED":
       return "it was revoked; replace it";
     default:

@@ -49,6 +49,7 @@ describe("a good file", () => {
     ["with Windows' line ends and a byte order mark", `\ufeff${WHOLE.replaceAll("\n", "\r\n")}`],
   ])("is read %s", async (_how, text) => {
     expect(await readConsentFile(file(text))).toEqual({
+      stamp: expect.any(String),
       consent: {
         types: ["ping", "http"],
         destinations: ["10.0.0.0/8", "fd00::/8", "192.0.2.7", "*.Bücher.example", "GW.LAN."],
@@ -107,6 +108,7 @@ describe("a mistake is named with its line and with what is allowed", () => {
     ['{"destinations": ["10.0.0.0/08"]}', /has the prefix length '08'/],
     ['{"destinations": ["10.0.0.5/8"]}', /is an address inside the block and not its first one; write 10\.0\.0\.5 alone/],
     ['{"destinations": ["::ffff:10.0.0.0/104"]}', /write the IPv4 one/],
+    ['{"destinations": ["0:0:0:0:0:ffff:a00:0/104"]}', /write the IPv4 one/],
     ['{"destinations": ["fe80::1%eth0"]}', /has a zone/],
     ['{"destinations": ["10.0.0.0/8/8"]}', /is no address block/],
     ['{"destinations": ["http://a.example/"]}', /is no address block/],

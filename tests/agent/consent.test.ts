@@ -1,6 +1,6 @@
 // What a consent file's rules mean: judged before a run, and again at every address before anything is sent there.
 import { once } from "node:events";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -12,6 +12,8 @@ import { hostOf, vetoOf } from "../../agent/consent.ts";
 import { DayBytes } from "../../agent/consent-day.ts";
 import { readConsentFile } from "../../agent/consent-file.ts";
 import { ConsentKeeper } from "../../agent/consent-keeper.ts";
+import { hostClock } from "../../agent/host-clock.ts";
+import { createLog } from "../../agent/log.ts";
 import type { RunOrder } from "../../agent/runner.ts";
 import { runTest } from "../../agent/runner.ts";
 import { scratch } from "./helpers/cli.ts";
@@ -128,6 +130,28 @@ describe("types and destinations", () => {
     expect(refusalAt({ forbidden_destinations: ["192.0.2.53"] }, order, "192.0.2.53", "192.0.2.53")).toMatch(/forbids/);
   });
 
+  test("the system's resolver at a port or by a transport of the order's choice is a host like any other", () => {
+    const rules: Consent = { destinations: ["*.example.com"] };
+    for (const params of [{ port: 22, transport: "tcp" }, { port: 9 }, { transport: "https" }, { transport: "tls" }]) {
+      const order = { type: "dns", destination: "a.example.com", params: { resolver: "system", ...params } };
+      expect(refusalAt(rules, order, "192.0.2.53", "192.0.2.53"), JSON.stringify(params)).toMatch(/does not allow 192\.0\.2\.53/);
+    }
+  });
+
+  test("a block is of one family, however wide", () => {
+    for (const rule of ["::/0", "::/1", "::/64"]) {
+      expect(refusal({ destinations: [rule] }, to("10.1.2.3")), rule).toMatch(/does not allow 10\.1\.2\.3/);
+      expect(refusal({ destinations: [rule] }, to("::1")), rule).toBeUndefined();
+      expect(refusal({ forbidden_destinations: [rule] }, to("10.1.2.3")), rule).toBeUndefined();
+    }
+    expect(refusal({ destinations: ["0.0.0.0/0"] }, to("2001:db8::1"))).toMatch(/does not allow/);
+    // As resolv.conf(5) may write a resolver.
+    const order = { type: "dns", destination: "a.example.com", params: {} };
+    expect(refusalAt({ forbidden_destinations: ["192.0.2.53"] }, order, "::ffff:192.0.2.53", "::ffff:192.0.2.53")).toMatch(
+      /forbids/,
+    );
+  });
+
   test("edge is the agent's own server, by its host or by that word", () => {
     const edge = { type: "bandwidth", destination: "edge", params: {} };
     const server = hostOf("https://Swarm.Example/agents");
@@ -158,6 +182,11 @@ describe("how often", () => {
     expect(veto(single)).not.toBeTypeOf("string");
     expect(veto({ ...single, params: { count: 3 } })).toMatch(/at least 10 s/);
     expect(veto({ ...single, destination: "10.1.2.4" })).not.toBeTypeOf("string");
+    const named = { type: "ping", destination: "gw.example", params: {} };
+    expect(veto(named)).not.toBeTypeOf("string");
+    for (const spelled of [" gw.example", "GW.example", "gw.example."]) {
+      expect(veto({ ...named, destination: spelled }), spelled).toMatch(/at least 10 s/);
+    }
   });
 });
 
@@ -393,6 +422,45 @@ describe("while the agent runs", () => {
     writeFileSync(path, '{"min_interval_s": 10, "reflector": true}');
     await kept.reload();
     expect(kept.veto({ ...ping, series: "t" })).toMatch(/at least 10 s/);
+  });
+
+  test("a file out of reach leaves the old rules in force and is told", async () => {
+    const { path, kept, changes } = await keeper('{"types": ["dns"]}');
+    rmSync(path);
+    // As a directory that may no longer be entered: stat(2) fails, and not because nothing is there.
+    symlinkSync(path, path);
+    await kept.reload();
+    expect([kept.veto(ping), changes()]).toEqual([expect.stringMatching(/does not allow ping/), 1]);
+    expect(kept.report.problem).toMatch(/cannot be read: ELOOP/);
+    rmSync(path);
+    writeFileSync(path, '{"types": ["ping"]}');
+    await kept.reload();
+    expect(kept.veto(ping)).toBeTypeOf("object");
+  });
+
+  test("a change between the reading and the start is seen", async () => {
+    const state = scratch();
+    const path = join(state, "consent.json");
+    writeFileSync(path, "{}");
+    const file = await readConsentFile(path);
+    writeFileSync(path, '{"types": ["dns"]}');
+    const kept = new ConsentKeeper({ path, file, state, server: "https://swarm.example", log: createLog("silent") });
+    await kept.reload();
+    expect(kept.veto(ping)).toMatch(/does not allow ping/);
+  });
+
+  test("the day is this host's: a server that says it is tomorrow gives no second helping", async () => {
+    const state = scratch();
+    const path = join(state, "consent.json");
+    writeFileSync(path, '{"max_bytes_per_day": 12000000}');
+    const file = await readConsentFile(path);
+    const kept = new ConsentKeeper({ path, file, state, server: "https://swarm.example", log: createLog("silent") });
+    const order = { type: "bandwidth", destination: "10.0.0.1", params: { max_bytes: 10_000_000 } };
+    expect(kept.veto(order)).toBeTypeOf("object");
+    const now = Date.now();
+    onTestFinished(() => hostClock.learn(now, now, now));
+    hostClock.learn(now + 24 * 60 * 60 * 1000, now, now);
+    expect(kept.veto(order)).toMatch(/a day \(UTC\), of which 10\.0 MB are used/);
   });
 
   test("it is not looked at more than once a minute", async () => {

@@ -329,6 +329,35 @@ test.skipIf(kinds.length === 0)("the directory is removed under the agent: it ma
   books.balance();
 });
 
+test.skipIf(kinds.length === 0)(
+  "the directory is removed and the disk full: what is measured goes on in memory, then all is made again",
+  async () => {
+    const { disk, state, file } = smallDisk("tmpfs", 2 * MIB);
+    const books = new Books();
+    const { store, measure, deliver } = agentOn(file, books);
+    let remade = 0;
+    store.remade = () => {
+      remade += 1;
+    };
+    measure(10);
+    await deliver();
+    rmSync(state, { recursive: true });
+    disk.fill();
+    later();
+    // Far more than the removed file had room for.
+    for (let round = 0; round < 6; round++) measure(100, undefined, 20_000);
+    await deliver();
+    disk.clear();
+    later();
+    measure(1);
+    expect([store.problem, remade]).toEqual([null, 1]);
+    await deliver();
+    expect(store.depth).toBe(0);
+    expect(books.held.at(-1)).toBe(610);
+    books.balance();
+  },
+);
+
 test.skipIf(process.getuid?.() !== 0)("without permission to write, the agent says so and goes on in memory", async () => {
   const state = scratch();
   chmodSync(dirname(state), 0o755);

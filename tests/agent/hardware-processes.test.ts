@@ -143,6 +143,23 @@ describe("containers", () => {
     expect(others.read(0)).toMatchObject({ running: 4, containers: [{ name: null }, {}, {}, {}] });
   });
 
+  test("groups that a user made under its own do not hide the host's containers", () => {
+    const tree = plant();
+    tree.put("/sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
+    const real = `/sys/fs/cgroup/system.slice/docker-${ID}.scope`;
+    tree.put(`${real}/memory.current`, "4096\n");
+    tree.put(`${real}/memory.stat`, "inactive_file 0\n");
+    const own = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
+    for (let i = 0; i < 300; i++) {
+      const id = i.toString(16).padStart(64, "0");
+      mkdirSync(join(tree.top, `${own}/docker-${id}.scope`), { recursive: true });
+      mkdirSync(join(tree.top, `${own}/kubepods-${i}/kubepods-0/kubepods-1/kubepods-2`), { recursive: true });
+    }
+    const { containers, running } = new Containers(rootsAt(tree.top)).read(0);
+    expect(containers[0]).toMatchObject({ id: ID.slice(0, 12), memory_bytes: 4096 });
+    expect(running).toBe(256);
+  });
+
   test("lists of every shape", () => {
     expect(parseContainerList("")).toEqual([]);
     expect(parseContainerList('{"message":"page not found"}')).toEqual([]);

@@ -138,8 +138,8 @@ case "$drive" in */sda) ${print("smartctl/ata-reallocated.json")}\n;; *) ${print
     expect(detail.containers?.map(({ id, name, memory_bytes }) => [id, name, memory_bytes])).toEqual([
       ["4f9c3b7d4f9c", null, 104857600],
       ["0a1b2c3d0a1b", null, 52428800],
-      ["77aa77aa77aa", null, null],
       ["mail", "mail", null],
+      ["77aa77aa77aa", null, null],
     ]);
   });
 });

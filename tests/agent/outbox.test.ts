@@ -1,12 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { LIMITS } from "#contract/limits";
+import { diskProblem } from "../../agent/disk.ts";
+import { writeAtomically } from "../../agent/files.ts";
 import { createLog } from "../../agent/log.ts";
 import { type Batch, Outbox, type OutboxLimits } from "../../agent/outbox.ts";
+import { keepReserve } from "../../agent/outbox-room.ts";
 import { OutboxStore, openOutbox } from "../../agent/outbox-store.ts";
 import { scratch } from "./helpers/cli.ts";
 
@@ -55,6 +58,43 @@ test("only what was acknowledged is deleted, and the count goes on", () => {
   deliver(outbox, 3);
   expect(everything(outbox)).toBeUndefined();
   expect(outbox.add("result", {})).toBe(4);
+});
+
+test("a number that nobody can have counted to is not believed: the outbox could not be opened again", () => {
+  const path = join(scratch(), "outbox.db");
+  const outbox = new Outbox(path);
+  fill(outbox, ["a"]);
+  outbox.reconcile(Number.MAX_SAFE_INTEGER);
+  fill(outbox, ["b"]);
+  outbox.close();
+  const again = new Outbox(path);
+  expect([again.next, names(everything(again))]).toEqual([3, ["1a", "2b"]]);
+  again.close();
+});
+
+test("the server's claim of such a number is told and changes nothing", () => {
+  const store = new OutboxStore(join(scratch(), "outbox.db"), createLog("silent"));
+  store.add("result", { name: "a" });
+  store.reconcile(2 ** 53 - 1);
+  expect(names(store.batch(10, 1e6))).toEqual(["1a"]);
+  store.close();
+});
+
+test("links planted in the state directory are replaced, not followed", () => {
+  const dir = scratch();
+  const victim = join(dir, "victim");
+  writeFileSync(victim, "precious");
+  const path = join(dir, "outbox.db");
+  for (const name of ["outbox.db.reserve", "identity.json.tmp", ".trial"]) symlinkSync(victim, join(dir, name));
+  const store = new OutboxStore(path, createLog("silent"));
+  writeAtomically(join(dir, "identity.json"), "mine");
+  expect(diskProblem(Object.assign(new Error("out of order"), { errcode: 14 }), dir)).toBe("disk_error");
+  store.close();
+  symlinkSync(victim, join(dir, "later"));
+  renameSync(join(dir, "later"), `${path}.reserve`);
+  keepReserve(path);
+  expect(readFileSync(victim, "utf8")).toBe("precious");
+  expect(statSync(`${path}.reserve`).mode & 0o777).toBe(0o600);
 });
 
 test("an acknowledgement of what was never sent deletes nothing", () => {

@@ -69,6 +69,24 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+test("an address that no test may name is none, whoever hands it out", async () => {
+  const never = [
+    "169.254.169.254",
+    "224.0.0.1",
+    "255.255.255.255",
+    "0.0.0.0",
+    "ff02::1",
+    "::ffff:169.254.169.254",
+    "-f",
+    "a.example",
+  ];
+  edge.peers.set(ID, found({ addresses: never }));
+  edge.peers.set(OTHER, found({ addresses: [...never, "198.51.100.7"] }));
+  book.follow(naming(ID, OTHER));
+  expect((await problemOf()).message).toContain("berlin has no address");
+  expect((await find(OTHER)).address).toBe("198.51.100.7");
+});
+
 test("clients wanted at the same moment are asked for in one request, and not again", async () => {
   for (const id of [ID, OTHER]) edge.peers.set(id, found());
   book.follow(naming(ID, OTHER));

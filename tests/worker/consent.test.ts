@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { ClientDetail } from "#contract/api";
 import type { HeartbeatReply, RegisterReply } from "#contract/wire";
 import { type Asker, agentOf, asAdmin, connect, register, registration, upload } from "./edge.ts";
+import { changesOf } from "./inside.ts";
 
 let admin: Asker;
 
@@ -84,6 +85,7 @@ describe("a report that cannot be read", () => {
     ["a rule that is none", { destinations: [{ $ne: null }] }],
     ["a rule without end", { destinations: ["x".repeat(100_000)] }],
     ["rules without end", { destinations: new Array(5000).fill("10.0.0.0/8") }],
+    ["more rules than an agent tells", { destinations: new Array(101).fill("10.0.0.0/8") }],
     ["a negative limit", { max_bytes_per_day: -1 }],
     ["a problem without end", { problem: "x".repeat(5000) }],
   ])("%s is dropped and counted, and the greeting stands", async (_, consent) => {
@@ -104,6 +106,23 @@ describe("a report that cannot be read", () => {
   test("does not keep an installation from registering", async () => {
     expect(await shown(await register({ consent: { types: 5 } }))).toBeNull();
   });
+});
+
+test("an agent that says something else with every frame does not cost rows with every frame", async () => {
+  const client = await register({ consent: null });
+  const { socket } = await connect(client.token);
+  await becomes(client, null);
+  const before = await changesOf(client.client_id);
+  for (let i = 0; i < 60; i++) {
+    socket.send({ type: "consent", consent: { min_interval_s: i } });
+    socket.send({ type: "capabilities", version: "0.1.0", capabilities: { ping: `version ${i}` } });
+  }
+  socket.send({ type: "upload", ...upload(1, 1) });
+  await socket.next("ack");
+  await expect.poll(() => shown(client), { timeout: 5000 }).not.toBeNull();
+  expect((await changesOf(client.client_id)) - before).toBeLessThanOrEqual(15);
+  expect((await shown(client))?.min_interval_s).toBeLessThan(20);
+  socket.close();
 });
 
 test("nobody but the agent changes it", async () => {

@@ -35,6 +35,8 @@ export const CONSENT_RULES_TOLD = 100;
 export const consentReportSchema = z
   .object({
     ...consentSchema.shape,
+    destinations: consentSchema.shape.destinations.unwrap().max(CONSENT_RULES_TOLD).optional(),
+    forbidden_destinations: consentSchema.shape.forbidden_destinations.unwrap().max(CONSENT_RULES_TOLD).optional(),
     /** Rules of long lists that are in force and not told here. */
     rules_untold: z.number().int().min(1).max(10_000),
     /** What is wrong with a newer state of the file; these rules are the ones before it, which stay in force. */

@@ -24,6 +24,7 @@ import { database } from "../store/database.ts";
 import { Ring } from "../store/ring.ts";
 import { type AgentAttachment, AgentLink, attachmentOf, close, closeReply, readFrame, send } from "./agent-link.ts";
 import { AlarmClock } from "./alarm-clock.ts";
+import { Allowance } from "./allowance.ts";
 import { Browsers } from "./browsers.ts";
 import { advance, intake, liveItems } from "./ingest.ts";
 import { Instructions } from "./instructions.ts";
@@ -65,6 +66,8 @@ const MAX_AGENT_SOCKETS = 16;
 /** A frame at most this often makes the socket's own note of when it was heard; heartbeats are noted by the runtime. */
 const NOTE_HEARD_EVERY_MS = 10_000;
 const REJECTED_SHOWN = 20;
+/** Changes of what an agent says of itself and its host: each is a row here and one in D1, and agents look once a minute at most. */
+const CHANGES = { at_once: 10, every_ms: 30_000 } as const;
 
 export class ClientObject extends DurableObject<Env> {
   readonly #ring: Ring;
@@ -78,6 +81,7 @@ export class ClientObject extends DurableObject<Env> {
   readonly #orders: Orders;
   readonly #alarm: AlarmClock;
   readonly #witness: Witness;
+  readonly #changes = new Allowance(CHANGES.at_once, CHANGES.every_ms);
   #identity: Identity | undefined;
   #summarySentAt = 0;
   #wasTesting = false;
@@ -285,11 +289,11 @@ export class ClientObject extends DurableObject<Env> {
     await this.#report(true);
   }
 
-  /** An agent that was upgraded says so in its greeting; D1 hears of it when it changed. */
+  /** An agent that was upgraded says so in its greeting; D1 hears of it when it changed, with a later greeting where that is often. */
   async #noteGreeting({ version, capabilities = {} }: Greeting): Promise<void> {
     if (version === undefined) return;
     const greeting = greetingOf(version, capabilities);
-    if (this.#identity?.greeting === greeting) return;
+    if (this.#identity?.greeting === greeting || !this.#changes.take(Date.now())) return;
     const known = Object.keys(capabilities).length > 0 ? { version, capabilities } : { version };
     try {
       await updateClient(database(this.env.DB), this.#clientId, known);
@@ -304,7 +308,7 @@ export class ClientObject extends DurableObject<Env> {
     if (consent === undefined) return;
     if (consent === UNREADABLE) return this.#ring.noteIgnored();
     const word = JSON.stringify(consent);
-    if (this.#identity?.consent === word) return;
+    if (this.#identity?.consent === word || !this.#changes.take(Date.now())) return;
     try {
       await updateClient(database(this.env.DB), this.#clientId, { consent });
       if (this.#identity !== undefined) this.#setIdentity({ ...this.#identity, consent: word });

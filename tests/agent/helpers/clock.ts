@@ -47,6 +47,11 @@ export class FakeClock implements ScheduleClock {
     this.#wall += ms;
   }
 
+  /** The process is stopped and goes on: clocks and timers run on, and timers come late. */
+  stop(ms: number): void {
+    this.#elapsed += ms;
+  }
+
   /** The host sleeps: clocks run on, timers stand still. */
   sleep(ms: number): void {
     this.#wall += ms;

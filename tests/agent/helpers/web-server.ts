@@ -13,7 +13,7 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/htt
 
 /** The certificate of `https` and `http2` below, good for localhost and the loopback addresses once it is trusted. */
 export const CA_FILE = fixture("localhost.pem");
-const identity = () => ({ key: readFileSync(fixture("localhost.key")), cert: readFileSync(CA_FILE) });
+export const identity = () => ({ key: readFileSync(fixture("localhost.key")), cert: readFileSync(CA_FILE) });
 
 const closers: (() => void)[] = [];
 afterEach(() => {
