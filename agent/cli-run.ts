@@ -1,5 +1,4 @@
 // `run`: the agent as a service or in a terminal.
-import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { REFLECTOR_PORT } from "#contract/peers";
 import { keepLedgerIn } from "./bandwidth/ledger.ts";
@@ -9,6 +8,7 @@ import { discoverServer } from "./discovery.ts";
 import { EXIT, FatalError, UsageError } from "./exit.ts";
 import { StateDir } from "./identity.ts";
 import { trustCa, useProxyFromEnvironment } from "./network.ts";
+import { keepSmall } from "./small-process.ts";
 import { VERSION } from "./version.ts";
 
 interface Flags extends Omit<RawConfig, "tags" | "log_level" | "reflector_port" | "reflector_address" | "self_test"> {
@@ -72,8 +72,6 @@ async function keepConsent(parts: Omit<KeeperParts, "now">) {
 }
 
 async function run(flags: Flags): Promise<void> {
-  // V8 would let its nursery grow to 64 MB and keep it; an agent makes little garbage and should stay small for months.
-  setFlagsFromString("--semi-space-growth-factor=1");
   const config = readConfig(flags);
   const file = config.consent === undefined ? undefined : await readConsent(config.consent);
   if (config.ca !== undefined) trustCa(config.ca);
@@ -91,6 +89,7 @@ async function run(flags: Flags): Promise<void> {
     log.info({ why }, "stopping");
     stopping ??= agent.stop();
   };
+  keepSmall();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
   try {
     await agent.run();
@@ -103,7 +102,7 @@ async function run(flags: Flags): Promise<void> {
   }
   await stopping;
   log.info("stopped");
-  // Sockets of fetch's pool and an IPC channel would keep the process alive.
+  // Kept-alive connections and an IPC channel would keep the process alive.
   process.exit();
 }
 

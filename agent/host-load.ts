@@ -1,6 +1,7 @@
 // Whether this host had processor time to spare between two looks.
 import os from "node:os";
 import { performance } from "node:perf_hooks";
+import { TICKS_PER_SECOND } from "./host/rates.ts";
 import { ProcFile } from "./proc-file.ts";
 
 /** Counters at one moment. */
@@ -40,8 +41,7 @@ const pressure = new ProcFile("/proc/pressure/cpu");
 const schedule = new ProcFile("/proc/self/schedstat");
 const load = new ProcFile("/proc/loadavg");
 
-/** USER_HZ is 100 on every Linux. */
-const TICK_MS = 10;
+const TICK_MS = 1000 / TICKS_PER_SECOND;
 
 interface Processors {
   readonly total_ms: number;

@@ -9,6 +9,7 @@ import { hostClock } from "./host-clock.ts";
 import type { Log } from "./log.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Reflector, Secret } from "./reflector/index.ts";
+import { fullSpeed } from "./small-process.ts";
 
 /** This host's addresses and clock are looked at this often while somebody measures it, milliseconds. */
 const LOOK_MS = 60_000;
@@ -42,6 +43,8 @@ export class ReflectorService {
   readonly #parts: ReflectorServiceParts;
   #wish: Wish = {};
   #reflector: Reflector | undefined;
+  /** Others' packets come as fast as they like. */
+  #slower: () => void = () => {};
   #secrets: readonly Secret[] = [];
   /** What the server was told, as one comparable word, and when that has to be said again; epoch ms. */
   #told: { body: string; at: number; again: number } | undefined;
@@ -127,6 +130,7 @@ export class ReflectorService {
       await reflector.start({ port, anyPort: true, secrets: () => this.#secrets, watch });
       if (this.#stopped) return await reflector.stop();
       this.#reflector = reflector;
+      this.#slower = fullSpeed();
       log.info({ port: this.port, wished: port }, "the reflector is open");
     } catch (error) {
       this.#openAgain = hostClock.now() + REOPEN_MS;
@@ -138,6 +142,7 @@ export class ReflectorService {
     const open = this.#reflector;
     if (open === undefined) return;
     this.#reflector = undefined;
+    this.#slower();
     await open.stop();
     this.#parts.log.info("the reflector is closed");
   }

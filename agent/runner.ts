@@ -13,6 +13,7 @@ import { PlacePool } from "./places.ts";
 import { PROBES } from "./probes/index.ts";
 import { type EdgeAccess, type Outcome, type Places, type Probe, type RunContext, unmeasured } from "./probes/probe.ts";
 import type { Row } from "./rows.ts";
+import { fullSpeed } from "./small-process.ts";
 import { round3 } from "./statistics.ts";
 
 /** A probe that has not ended this long after its deadline is left to itself, milliseconds. */
@@ -174,7 +175,9 @@ async function noteLoad(fills: boolean, run: () => Promise<Outcome>): Promise<Ou
   if (fills) {
     loads += 1;
     loadsBegun += 1;
+    const slower = fullSpeed();
     return run().finally(() => {
+      slower();
       loads -= 1;
     });
   }

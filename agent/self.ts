@@ -21,8 +21,11 @@ export interface SelfCounts {
   readonly offset: number | null;
 }
 
-/** The loop is looked at this often, ms. Node counts the whole step between two looks, so this much of it is no delay. */
-const RESOLUTION_MS = 100;
+/**
+ * The loop is looked at this often, ms: ten looks a second would be a quarter of what the agent may take of a processor. Node
+ * counts the whole step between two looks, so this much of it is no delay.
+ */
+const RESOLUTION_MS = 500;
 
 /** What the self-test tells, in a sheet of its own. */
 const OF_SELF_TEST: ReadonlySet<MetricName> = new Set([

@@ -52,9 +52,14 @@ export default defineConfig({
     target: "node24",
     outDir: "dist/agent",
     emptyOutDir: true,
-    minify: false,
     rolldownOptions: {
-      output: { entryFileNames: "streamswarm-agent.mjs", format: "es", codeSplitting: false },
+      output: {
+        entryFileNames: "streamswarm-agent.mjs",
+        format: "es",
+        codeSplitting: false,
+        // V8 keeps the source as long as the process lives. Names stay, for the sake of whoever reads a stack.
+        minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+      },
     },
   },
 });

@@ -2,9 +2,7 @@
 import { readFileSync } from "node:fs";
 import { runningPids } from "../exec.ts";
 import { ProcFile } from "../proc-file.ts";
-
-/** USER_HZ, which Linux fixes at 100 for user space on every architecture Node runs on. */
-const TICKS_PER_SECOND = 100;
+import { TICKS_PER_SECOND } from "./rates.ts";
 
 /** Fields of proc_pid_stat(5) by their place behind the name, which may hold spaces and brackets. */
 const UTIME = 11;

@@ -2,6 +2,7 @@
 // apart from the event loop, with a limit, where it asks a device over a bus first.
 import { close, closeSync, open, read, readdirSync, readFileSync } from "node:fs";
 import type { Reason } from "#contract/metrics";
+import { wholeNumber } from "./linux-files.ts";
 
 /** Where the trees lie: "" for the system's own, a directory with the same layout for a recorded one. */
 export interface Roots {
@@ -29,9 +30,6 @@ export function textOf(path: string): string | undefined {
     return undefined;
   }
 }
-
-export const wholeNumber = (text: string | undefined): number | undefined =>
-  text !== undefined && /^-?\d+$/.test(text) ? Number(text) : undefined;
 
 export const numberOf = (path: string): number | undefined => wholeNumber(textOf(path));
 

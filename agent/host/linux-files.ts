@@ -98,8 +98,8 @@ export class HostFiles {
   }
 }
 
-export function wholeNumber(text: string): number | undefined {
-  const digits = text.trim();
+export function wholeNumber(text: string | undefined): number | undefined {
+  const digits = text?.trim() ?? "";
   return /^-?\d+$/.test(digits) ? Number(digits) : undefined;
 }
 

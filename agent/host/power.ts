@@ -3,7 +3,8 @@
 import type { Sensor } from "#contract/host-detail";
 import type { Reason } from "#contract/metrics";
 import { round3 } from "../statistics.ts";
-import { type BusReader, namesIn, type Roots, textOf, wholeNumber } from "./hardware-files.ts";
+import { type BusReader, namesIn, type Roots, textOf } from "./hardware-files.ts";
+import { wholeNumber } from "./linux-files.ts";
 
 interface Energy {
   readonly name: string;

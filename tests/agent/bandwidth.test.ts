@@ -13,8 +13,8 @@ import { findTool } from "../../agent/exec.ts";
 import { Reflector } from "../../agent/reflector/index.ts";
 import { newSecret, secretText } from "../../agent/stamp/key.ts";
 import { CLI, type CliResult, cli, fakeTools, scratch } from "./helpers/cli.ts";
-import { bareServer, type LineServer, lineServer } from "./helpers/speed-server.ts";
 import { calm } from "./helpers/flags.ts";
+import { bareServer, type LineServer, lineServer } from "./helpers/speed-server.ts";
 
 // Each waits for seconds beside others.
 vi.setConfig({ testTimeout: 60_000 });

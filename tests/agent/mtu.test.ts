@@ -15,8 +15,8 @@ import { mtu as mtuProbe } from "../../agent/probes/mtu.ts";
 import { MtuBelief, type SizeEvidence } from "../../agent/probes/mtu-belief.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, type CliResult, cli, fakeTools, isRunning, run, scratch } from "./helpers/cli.ts";
-import { runContext } from "./helpers/run-context.ts";
 import { calm } from "./helpers/flags.ts";
+import { runContext } from "./helpers/run-context.ts";
 
 const json = (stdout: string): CliResult => {
   const result = JSON.parse(stdout) as CliResult;

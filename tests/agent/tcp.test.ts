@@ -17,8 +17,8 @@ import { tcp } from "../../agent/probes/tcp.ts";
 import { tls } from "../../agent/probes/tls.ts";
 import { runTest } from "../../agent/runner.ts";
 import { CLI, cli, type Ended, fakeTools, run, scratch } from "./helpers/cli.ts";
-import { runContext } from "./helpers/run-context.ts";
 import { calm } from "./helpers/flags.ts";
+import { runContext } from "./helpers/run-context.ts";
 
 const ss = findTool("ss");
 const hasSs = process.platform === "linux" && ss !== undefined;

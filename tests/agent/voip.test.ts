@@ -11,9 +11,9 @@ import { runTest, type Surroundings } from "../../agent/runner.ts";
 import { secretText } from "../../agent/stamp/key.ts";
 import { decodeSender, encodeReflection } from "../../agent/stamp/packet.ts";
 import { type CliResult, cli } from "./helpers/cli.ts";
+import { calm } from "./helpers/flags.ts";
 import { generator } from "./helpers/mutations.ts";
 import { sessionFor, startReflector } from "./helpers/reflector.ts";
-import { calm } from "./helpers/flags.ts";
 
 const sockets: Socket[] = [];
 afterEach(() => {

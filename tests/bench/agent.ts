@@ -15,7 +15,7 @@ const GROWTH_FROM_MINUTES = 15;
 const DAY_S = 24 * 60 * 60;
 
 /** What an agent with this mix of tests may take. */
-export const BARS = { cpu_pct: 0.3, rss_mib: 75, growth_mib_h: 5 } as const;
+const BARS = { cpu_pct: 0.3, rss_mib: 75, growth_mib_h: 5 } as const;
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 const most = (values: readonly number[]): number => Math.max(...values);
@@ -43,6 +43,17 @@ function figures(usage: Usage, minutes: number): Report {
   };
 }
 
+/** Each figure beside what it may be at most. */
+function verdict(usage: Usage, minutes: number): Report {
+  const seen = figures(usage, minutes);
+  const line = (name: keyof typeof BARS) => {
+    const value = seen[name];
+    if (typeof value !== "number") return `at most ${BARS[name]}: not told`;
+    return `${value} of at most ${BARS[name]}: ${value <= BARS[name] ? "kept" : "EXCEEDED"}`;
+  };
+  return Object.fromEntries((Object.keys(BARS) as (keyof typeof BARS)[]).map((name) => [name, line(name)]));
+}
+
 function beside(neighbour: Neighbour, usage: Usage | undefined): Report {
   if (usage === undefined) return { cpu_pct: null, rss_mib: null, reason: neighbour.reason ?? "not measured" };
   return {
@@ -62,6 +73,7 @@ async function measure(around: Surroundings, neighbours: readonly Neighbour[], m
   const usageOf = (neighbour: Neighbour) => others[present.indexOf(neighbour)];
   return {
     where: around.name,
+    bars: verdict(own, minutes),
     tests: tests.length,
     interval_s: INTERVAL_S,
     warm_up_s: WARM_UP_S,

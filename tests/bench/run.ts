@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { measureAgent } from "./agent.ts";
 import { type AgentDay, dollarsAMonth, freePlanAgents } from "./prices.ts";
@@ -47,19 +48,38 @@ function flatten(report: Report, prefix = ""): [string, string][] {
 
 const format = (value: number | string | null) => (typeof value === "number" ? String(Number(value.toFixed(3))) : String(value));
 
-const edge = await countEdge();
+async function edgeAndWeb(): Promise<Report> {
+  const edge = await countEdge();
+  return {
+    ...edge,
+    free_plan_agents: freePlanAgents(edge),
+    usd_per_1000_agents_month: Number(dollarsAMonth(edge, 1000).toFixed(2)),
+    web: await countWeb(),
+  };
+}
+
+const options = {
+  json: { type: "boolean" },
+  /** `agent` leaves the edge and the dashboard out. */
+  only: { type: "string" },
+  /** How long the agent is watched. */
+  minutes: { type: "string" },
+} as const;
+const { json, only, minutes } = parseArgs({ options }).values;
+if (only !== undefined && only !== "agent") throw new Error(`--only ${only}: there is --only agent`);
+if (minutes !== undefined && !(Number(minutes) > 0)) throw new Error(`--minutes ${minutes} is no number of minutes`);
+
 const report: Report = {
-  ...edge,
-  free_plan_agents: freePlanAgents(edge),
-  usd_per_1000_agents_month: Number(dollarsAMonth(edge, 1000).toFixed(2)),
-  web: await countWeb(),
-  agent: await measureAgent(),
+  ...(only === "agent" ? {} : await edgeAndWeb()),
+  agent: await measureAgent(minutes === undefined ? undefined : Number(minutes)),
 };
 
-if (process.argv.includes("--json")) console.log(JSON.stringify(report));
+if (json === true) console.log(JSON.stringify(report));
 else {
   const rows = flatten(report);
   const width = Math.max(...rows.map(([name]) => name.length));
-  console.log("Per agent and day at 6 results a minute, default cadence, nobody watching; times are of this machine.\n");
+  if (only === undefined) {
+    console.log("Per agent and day at 6 results a minute, default cadence, nobody watching; times are of this machine.\n");
+  }
   for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
 }

@@ -1,5 +1,6 @@
 // The agent on this machine: started with the edge, restarted when it dies, told apart by what it reports over its pipe.
 import { setTimeout as delay } from "node:timers/promises";
+import { SMALL_ENVIRONMENT, SMALL_NODE_OPTIONS } from "#contract/small-process";
 import { AGENT_FILE } from "./builds.ts";
 import { step } from "./progress.ts";
 import { rotate, Service } from "./service.ts";
@@ -66,6 +67,7 @@ export class LocalAgent {
   #start(): Service {
     const { state, localUrl } = this.#settings;
     const env = {
+      ...SMALL_ENVIRONMENT,
       ...withoutSecrets(process.env),
       STREAMSWARM_SERVER: localUrl,
       STREAMSWARM_TOKEN: this.#token,
@@ -75,7 +77,9 @@ export class LocalAgent {
       // The edge is on this machine, whatever proxy the environment names.
       NO_PROXY: [process.env.NO_PROXY, "localhost", "127.0.0.1", "::1"].filter(Boolean).join(","),
     };
-    return new Service([AGENT_FILE, "run", "--state", state.agent], env, state.agentLog, (message) => this.#onMessage(message));
+    // Its pipe to us would not survive the restart by which an agent gives itself these options.
+    const args = [...SMALL_NODE_OPTIONS, AGENT_FILE, "run", "--state", state.agent];
+    return new Service(args, env, state.agentLog, (message) => this.#onMessage(message));
   }
 
   #onMessage(message: unknown): void {

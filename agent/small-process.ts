@@ -1,0 +1,71 @@
+// Keeps the agent's process small. A process that measures for years should not hold what only its first second needed.
+import { setFlagsFromString } from "node:v8";
+import { SMALL_ENVIRONMENT, SMALL_NODE_OPTIONS } from "#contract/small-process";
+
+/** Set in a process that has been started again, so that it happens once. */
+const RESTARTED = "STREAMSWARM_RESTARTED";
+/** Every test of a minute's interval has run by then, milliseconds. */
+const SETTLED_MS = 75_000;
+const TIDY_MS = 60 * 60_000;
+const COMPILERS = ["opt", "maglev", "sparkplug"] as const;
+
+/** Whether this process runs with the compilers switched off. */
+let frugal = false;
+let hot = 0;
+
+function switchCompilers(on: boolean): void {
+  for (const name of COMPILERS) setFlagsFromString(on ? `--${name}` : `--no-${name}`);
+}
+
+/**
+ * Starts this very process again with the options of a small one: same id, same group, same files. Comes back where it has happened
+ * already, where the system cannot (Windows), and where a parent listens on a channel that would be lost; those begin with the
+ * right options, or do with what can be set while running.
+ */
+export function restartSmall(env: NodeJS.ProcessEnv = process.env): void {
+  const small = SMALL_NODE_OPTIONS.every((option) => process.execArgv.includes(option));
+  if (!small && env[RESTARTED] === undefined && process.send === undefined && process.execve !== undefined) {
+    const args = [process.execPath, ...process.execArgv, ...SMALL_NODE_OPTIONS, ...process.argv.slice(1)];
+    try {
+      process.execve(process.execPath, args, { ...SMALL_ENVIRONMENT, ...definedOf(env), [RESTARTED]: "1" });
+    } catch {
+      // Not on this system; it goes on as it is.
+    }
+  }
+  delete env[RESTARTED];
+  frugal = true;
+  if (small) return;
+  // V8 would let its nursery grow to 64 MB and keep it.
+  setFlagsFromString("--semi-space-growth-factor=1");
+  switchCompilers(false);
+}
+
+const definedOf = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
+/**
+ * Switches the compilers on for what needs all the speed there is, such as moving bytes as fast as a line can. The answer switches
+ * them off again, once nobody else needs them.
+ */
+export function fullSpeed(): () => void {
+  if (!frugal) return () => {};
+  hot += 1;
+  if (hot === 1) switchCompilers(true);
+  let over = false;
+  return () => {
+    if (over) return;
+    over = true;
+    hot -= 1;
+    if (hot === 0) switchCompilers(false);
+  };
+}
+
+/**
+ * Gives back what only the start needed, once every test has run, and what has come together since, every hour: code that is not
+ * used any more is 2 to 3 MB. Takes 50 ms of a processor.
+ */
+export function keepSmall(): void {
+  const tidy = () => globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
+  setTimeout(tidy, SETTLED_MS).unref();
+  setInterval(tidy, TIDY_MS).unref();
+}

@@ -1,0 +1,17 @@
+// How Node is started for an agent, so that it stays small for months: what can only be said before a process begins.
+
+/**
+ * A nursery of 1 MB, since an agent makes little garbage; no compilers, whose code alone is 8 MB and which a process that works for
+ * milliseconds a minute never gets back. Where something runs hot, the agent switches them on itself. It also says itself when to
+ * collect garbage, since it is never busy enough for V8 to do so.
+ */
+export const SMALL_NODE_OPTIONS = [
+  "--max-semi-space-size=1",
+  "--no-opt",
+  "--no-maglev",
+  "--no-sparkplug",
+  "--expose-gc",
+] as const;
+
+/** One heap of the C library for all threads instead of one each. */
+export const SMALL_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" } as const;
