@@ -58,7 +58,7 @@ export default defineConfig({
         format: "es",
         codeSplitting: false,
         // V8 keeps the source as long as the process lives. Names stay, for the sake of whoever reads a stack.
-        minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+        minify: { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
       },
     },
   },

@@ -5,20 +5,14 @@ import { createServer, request } from "node:http";
 import { type Duplex, duplexPair } from "node:stream";
 import { warmUpTls } from "../probes/tls-warm.ts";
 import { guarded, resolveHost } from "../resolve.ts";
+import { warmOnce } from "../warm-up.ts";
 import type { Http2Module } from "./http2.ts";
 
 /** Longest a warm-up may take. */
 const LIMIT_MS = 250;
 
-const done = new Map<string, Promise<void>>();
-
-/** Runs a warm-up once in the life of the process. */
-function once(name: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  // What a warm-up cannot do here, say a cipher, only leaves the first figures slower.
-  const running = done.get(name) ?? work(AbortSignal.timeout(LIMIT_MS)).catch(() => undefined);
-  done.set(name, running);
-  return running;
-}
+const once = (name: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> =>
+  warmOnce(name, () => work(AbortSignal.timeout(LIMIT_MS)));
 
 /** Resolves at whichever comes first; what went wrong is of no interest. */
 function either(signal: AbortSignal, start: (end: () => void) => Duplex[]): Promise<void> {

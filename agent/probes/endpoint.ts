@@ -5,6 +5,7 @@ import { checkEndpoint } from "#contract/destination";
 import type { Reason } from "#contract/metrics";
 import type { ResultError } from "#contract/result";
 import { type Family, resolveHost } from "../resolve.ts";
+import { warmOnce } from "../warm-up.ts";
 
 export interface Endpoint {
   /** The name or literal as the destination has it. */
@@ -121,21 +122,17 @@ export function hangUp(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
-let warm: Promise<void> | undefined;
-
-/**
- * Connects twice on loopback, once in a process: the first connect of a process runs code that was never run before,
- * which would add milliseconds to the first sample. A host without loopback measures without.
- */
+/** Connects twice on loopback, so that the first sample is as good as the others. A host without loopback measures without. */
 export function warmUp(): Promise<void> {
-  warm ??= onLoopback(async (target, signal) => {
-    for (let i = 0; i < 2; i++) {
-      const { socket, outcome } = dial(target, WARM_UP_MS, signal);
-      await outcome;
-      hangUp(socket);
-    }
-  });
-  return warm;
+  return warmOnce("connect", () =>
+    onLoopback(async (target, signal) => {
+      for (let i = 0; i < 2; i++) {
+        const { socket, outcome } = dial(target, WARM_UP_MS, signal);
+        await outcome;
+        hangUp(socket);
+      }
+    }),
+  );
 }
 
 const WARM_UP_MS = 500;

@@ -3,6 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { duplexPair } from "node:stream";
 import { connect, createSecureContext, type DetailedPeerCertificate, rootCertificates, TLSSocket } from "node:tls";
+import { warmOnce } from "../warm-up.ts";
 import { readCertificate } from "./certificate.ts";
 
 /** Longest the warm-up may take, ms. */
@@ -50,13 +51,7 @@ function readRoot(): void {
   readCertificate({ getPeerCertificate: () => chain })?.names("localhost");
 }
 
-let warm: Promise<void> | undefined;
-
 /** Gets the code of a handshake ready. Costs some 25 ms once in a process, then nothing. */
 export function warmUpTls(): Promise<void> {
-  // What cannot be done here, say a cipher, only leaves the first figures slower.
-  warm ??= shakeHands()
-    .then(readRoot)
-    .catch(() => undefined);
-  return warm;
+  return warmOnce("tls", () => shakeHands().then(readRoot));
 }

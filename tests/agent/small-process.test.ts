@@ -48,14 +48,7 @@ describe.skipIf(process.platform !== "linux")("an agent's process (read from /pr
     await output.line(/"msg":"starting"/, 10_000);
     const command = commandOf(child);
     expect(command).toEqual(expect.arrayContaining([...SMALL_NODE_OPTIONS]));
-    expect(command.slice(command.indexOf(AGENT_FILE), -1)).toEqual([
-      AGENT_FILE,
-      "run",
-      "--server",
-      server.url,
-      "--state",
-      state,
-    ]);
+    expect(command.slice(command.indexOf(AGENT_FILE), -1)).toEqual([AGENT_FILE, "run", "--server", server.url, "--state", state]);
     // Whoever set one of them meant it.
     expect(variablesOf(child)).toEqual(expect.arrayContaining(["MALLOC_ARENA_MAX=2", "SOMETHING=else"]));
     expect(output.text.match(/"msg":"starting"/g)).toHaveLength(1);

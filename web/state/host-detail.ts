@@ -110,6 +110,7 @@ const INVENTORY_WORD: ReadonlyMap<string, string> = new Map([
   ["cpu_cores", "Logical processors"],
   ["memory_bytes", "Memory"],
   ["node", "Node"],
+  ["container", "Container"],
 ]);
 
 const scalar = z.union([z.number(), z.boolean(), z.string().min(1)]);
