@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { freePort } from "../support/instance.ts";
+import { Output } from "../support/output.ts";
 import { until } from "../support/wait.ts";
 
 /** How often Prometheus asks in most set-ups, and how often collectd reads by default, seconds. */
@@ -65,24 +66,17 @@ async function nodeExporter(): Promise<Neighbour> {
 
 const COLLECTD_PLUGINS = ["cpu", "memory", "disk", "df", "interface", "load", "processes"];
 
-/** collectd with what most hosts read, writing nowhere. */
+/** collectd with what most hosts read, written to files of its own. */
 async function collectd(): Promise<Neighbour> {
   const file = find("collectd");
   if (file === undefined) return absent("collectd", "collectd-core is not installed");
   const dir = mkdtempSync(join(tmpdir(), "streamswarm-collectd-"));
   const config = join(dir, "collectd.conf");
-  const plugins = COLLECTD_PLUGINS.map((name) => `LoadPlugin ${name}`);
-  writeFileSync(
-    config,
-    [`BaseDir "${dir}"`, `PIDFile "${dir}/pid"`, `Interval ${COLLECTD_INTERVAL_S}`, ...plugins, ""].join("\n"),
-  );
-  const child = spawn(file, ["-f", "-C", config], { stdio: "ignore" });
-  await until(
-    "collectd's start",
-    START_MS,
-    () => existsSync(join(dir, "pid")),
-    (there) => there,
-  );
+  const plugins = [...COLLECTD_PLUGINS, "csv"].map((name) => `LoadPlugin ${name}`);
+  const files = `<Plugin csv>\n  DataDir "${dir}/csv"\n</Plugin>`;
+  writeFileSync(config, [`BaseDir "${dir}"`, `Interval ${COLLECTD_INTERVAL_S}`, ...plugins, files, ""].join("\n"));
+  const child = spawn(file, ["-f", "-C", config], { stdio: ["ignore", "pipe", "pipe"] });
+  await new Output(child).line(/entering read-loop/, START_MS);
   return started("collectd", child, () => rmSync(dir, { recursive: true, force: true }));
 }
 
