@@ -81,7 +81,11 @@ export class Agent {
       changed: () => this.#sampleHost(),
       now: () => hostClock.now(),
     });
-    this.#scheduler = new Scheduler((test, problem) => this.#runScheduled(test, problem));
+    this.#scheduler = new Scheduler(
+      (test, problem) => this.#runScheduled(test, problem),
+      undefined,
+      () => parts.consent?.leastGapS ?? 0,
+    );
     this.#abilities = new Abilities({
       look: () => capabilities({ reflector: parts.config.reflector.allowed && parts.consent?.reflector !== false }),
       found: (found) => this.#link?.capable(found),

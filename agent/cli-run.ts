@@ -79,7 +79,11 @@ async function run(flags: Flags): Promise<void> {
   const state = prepareState(config);
   keepLedgerIn(state.path);
   const server = await chooseServer(config, state);
-  const [{ Agent }, { createLog }] = await Promise.all([import("./agent.ts"), import("./log.ts")]);
+  const [{ Agent }, { createLog }, { runsUnderWay }] = await Promise.all([
+    import("./agent.ts"),
+    import("./log.ts"),
+    import("./runner.ts"),
+  ]);
   const log = createLog(config.log_level);
   log.info({ version: VERSION, server, state: config.state, name: config.name }, "starting");
   const consent = file === undefined ? undefined : await keepConsent({ ...file, state: state.path, server, log });
@@ -89,7 +93,7 @@ async function run(flags: Flags): Promise<void> {
     log.info({ why }, "stopping");
     stopping ??= agent.stop();
   };
-  keepSmall();
+  keepSmall(() => runsUnderWay() > 0);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
   try {
     await agent.run();

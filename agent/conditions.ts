@@ -180,10 +180,8 @@ function judged(outcome: Outcome, seen: Seen, clock: HostClock): Outcome {
   const { outcome: sure, names } = withoutLate(run.type, outcome, unsure);
   let told = sure;
   if (names.length > 0) Object.assign(evidence, { late_ms: round3(unsure.single_ms), late_each_ms: round3(unsure.central_ms) });
-  if (overload !== undefined) {
-    flags.push("host_overloaded");
-    Object.assign(evidence, roundedLoad(overload));
-  }
+  if (overload !== undefined || names.length > 0) flags.push("host_overloaded");
+  if (overload !== undefined) Object.assign(evidence, roundedLoad(overload));
   if (after.steps > before.steps) {
     flags.push("clock_step");
     evidence.clock_stepped_ms = Math.round(after.stepped_ms - before.stepped_ms);

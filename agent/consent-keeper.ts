@@ -4,6 +4,7 @@ import { CONSENT_RULES_TOLD, type Consent, type ConsentReport } from "#contract/
 import { hostOf, Pace, vetoOf } from "./consent.ts";
 import { DayBytes } from "./consent-day.ts";
 import { type ConsentFile, readConsentFile, stampOf } from "./consent-file.ts";
+import { SharedRate } from "./consent-rate.ts";
 import { UsageError } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Permit } from "./permit.ts";
@@ -32,6 +33,7 @@ export interface KeeperParts {
 export class ConsentKeeper {
   readonly #parts: KeeperParts;
   readonly #pace = new Pace();
+  readonly #rate = new SharedRate();
   #consent: Consent;
   #judge: Veto;
   #day: DayBytes | undefined;
@@ -51,6 +53,11 @@ export class ConsentKeeper {
 
   /** Judges an order by the rules in force. */
   readonly veto = (order: RunOrder): string | Permit | undefined => this.#judge(order);
+
+  /** Between two runs of a test at least, seconds. */
+  get leastGapS(): number {
+    return this.#consent.min_interval_s ?? 0;
+  }
 
   /** Whether other agents may measure against this host's reflector. */
   get reflector(): boolean {
@@ -115,6 +122,6 @@ export class ConsentKeeper {
     // Without a limit nothing is counted, and nothing written.
     if (consent.max_bytes_per_day !== undefined)
       this.#day ??= new DayBytes(join(state, DAY_FILE), now, (message) => log.warn(message));
-    return vetoOf(consent, { pace: this.#pace, day: this.#day, server: hostOf(server) });
+    return vetoOf(consent, { pace: this.#pace, rate: this.#rate, day: this.#day, server: hostOf(server) });
   }
 }

@@ -5,6 +5,7 @@ import { checkHost } from "#contract/destination";
 import type { Metrics } from "#contract/result";
 import { checkTest, isTestTypeName, testType } from "#contract/test-types/index";
 import type { DayBytes } from "./consent-day.ts";
+import { SharedRate } from "./consent-rate.ts";
 import { RuleSet } from "./consent-rules.ts";
 import type { Permit } from "./permit.ts";
 import type { RunOrder, Veto } from "./runner.ts";
@@ -14,6 +15,7 @@ const HERE = "this host's consent file";
 /** What consent is judged with, beside the rules. It outlives them when the file changes. */
 export interface ConsentParts {
   readonly pace?: Pace;
+  readonly rate?: SharedRate;
   /** Counts the day's bytes; without it, a daily limit refuses everything. */
   readonly day?: DayBytes | undefined;
   /** Host of this agent's server, which is what `edge` names as a destination. */
@@ -108,6 +110,7 @@ function check(order: RunOrder): Checked | undefined {
 export function vetoOf(consent: Consent, parts: ConsentParts = {}): Veto {
   const destinations = new Destinations(consent, parts.server);
   const pace = parts.pace ?? new Pace();
+  const rate = parts.rate ?? new SharedRate();
   return (order) => {
     if (Object.keys(consent).length === 0) return undefined;
     if (consent.types !== undefined && !consent.types.includes(order.type)) return `${HERE} does not allow ${order.type} tests`;
@@ -119,7 +122,7 @@ export function vetoOf(consent: Consent, parts: ConsentParts = {}): Veto {
       tooOften(order, consent.min_interval_s) ??
       tooMuch(checked, consent) ??
       tooSoon(checked, consent.min_interval_s, pace);
-    return objection ?? permitOf(checked, { consent, destinations, parts });
+    return objection ?? permitOf(checked, { consent, destinations, parts, rate });
   };
 }
 
@@ -181,12 +184,13 @@ interface Grounds {
   readonly consent: Consent;
   readonly destinations: Destinations;
   readonly parts: ConsentParts;
+  readonly rate: SharedRate;
 }
 
 /** Leave to run, the day's bytes taken; or why there are none left. */
-function permitOf(checked: Checked, { consent, destinations, parts }: Grounds): Permit | string {
+function permitOf(checked: Checked, { consent, destinations, parts, rate }: Grounds): Permit | string {
   const { order, type, params } = checked;
-  const planned = type.traffic?.(params, order.interval_s).bytes ?? 0;
+  const { bytes: planned, packets_per_s } = type.traffic?.(params, order.interval_s) ?? { bytes: 0, packets_per_s: 0 };
   const most = consent.max_bytes_per_day;
   const settle = most === undefined ? () => undefined : parts.day?.enter(planned, most);
   if (settle === undefined) {
@@ -194,7 +198,14 @@ function permitOf(checked: Checked, { consent, destinations, parts }: Grounds): 
     return `${HERE} allows ${shown(most ?? 0)} a day (UTC), of which ${used} are used; this run may move up to ${shown(planned)}`;
   }
   const contacts = contactsOf(checked, parts.server);
+  const fastest = consent.max_packets_per_s;
+  let slower: (() => void) | undefined;
   return {
+    turn: async (stop) => {
+      if (fastest === undefined) return true;
+      slower = await rate.take(packets_per_s, fastest, stop);
+      return slower !== undefined;
+    },
     destination: (destination) => {
       const next = check({ ...order, destination, interval_s: undefined });
       return next === undefined
@@ -204,6 +215,7 @@ function permitOf(checked: Checked, { consent, destinations, parts }: Grounds): 
     address: (host, address) =>
       destinations.address(host, address, asksSystem(checked) && isIP(host) !== 0 && !contacts.includes(host)),
     ended: (metrics: Metrics | undefined) => {
+      slower?.();
       settle(metrics === undefined ? 0 : Math.min(planned, type.moved?.(params, metrics) ?? planned));
     },
   };

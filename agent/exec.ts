@@ -48,6 +48,14 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** What a reader of lines may do with the running tool. */
+export interface ToolControl {
+  /** Asks it for something. */
+  signal(name: NodeJS.Signals): void;
+  /** Leaves what it prints unread for so long, ms, or until it ends; a pipe holds 64 KiB, after which the tool would wait. */
+  rest(ms: number): void;
+}
+
 export interface ToolOrder {
   /** Absolute path. */
   readonly file: string;
@@ -57,8 +65,8 @@ export interface ToolOrder {
   /** From being asked to being killed, milliseconds; default 1000. */
   readonly grace_ms?: number;
   readonly signal?: AbortSignal;
-  /** Every whole line of standard output as it comes; `signal` asks the running tool for something. */
-  readonly onLine?: (line: string, signal: (name: NodeJS.Signals) => void) => void;
+  /** Every whole line of standard output as it comes. */
+  readonly onLine?: (line: string, control: ToolControl) => void;
   /** Standard output as it comes, for tools that write no text. */
   readonly onData?: (chunk: Buffer) => void;
   /** Every whole line of standard error as it comes. */
@@ -190,6 +198,7 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
       child.stderr?.destroy();
       clearTimeout(timer);
       clearTimeout(killTimer);
+      clearTimeout(restTimer);
       order.signal?.removeEventListener("abort", abort);
       running.delete(child);
       resolve(answer(code, startError));
@@ -197,7 +206,21 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     const ask = (name: NodeJS.Signals) => {
       if (child.exitCode === null && child.signalCode === null) killGroup(child, name);
     };
-    const lines = order.onLine === undefined ? undefined : lineReader((line) => order.onLine?.(line, ask));
+    let restTimer: NodeJS.Timeout | undefined;
+    const wake = () => {
+      clearTimeout(restTimer);
+      child.stdout?.resume();
+    };
+    const rest = (ms: number) => {
+      if (ms <= 0 || child.exitCode !== null || child.signalCode !== null) return;
+      clearTimeout(restTimer);
+      child.stdout?.pause();
+      restTimer = setTimeout(wake, ms);
+    };
+    // The end of its output is only seen by who reads.
+    child.once("exit", wake);
+    const control: ToolControl = { signal: ask, rest };
+    const lines = order.onLine === undefined ? undefined : lineReader((line) => order.onLine?.(line, control));
     // What prints more than any tool has to say is no measurement: reading on would only cost this host.
     child.stdout?.on("data", (chunk: Buffer) => {
       if (out.full()) return;

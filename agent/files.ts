@@ -1,10 +1,28 @@
 // Small private files that are whole or not there.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
-/** Makes a directory only its owner may enter. */
+/** Makes a directory only its owner may enter, and those above it. */
 export function makePrivateDir(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const above = dirname(path);
+  // Not `recursive`: below a file system that makes no directories, such as /proc, Node tries for ever.
+  if (above !== path && !existsSync(above)) makePrivateDir(above);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
 }
 
 function syncDir(path: string): void {

@@ -8,6 +8,8 @@ export interface Permit {
   destination(destination: string): string | undefined;
   /** Why a host is forbidden at the address it was resolved to, or undefined. Without an address none was found. */
   address(host: string, address: string | undefined): string | undefined;
+  /** Waits until the run may begin, where runs together have a limit; false when `stop` came first. */
+  turn?(stop: AbortSignal): Promise<boolean>;
   /** The run is over: settles what it cost. `metrics` is undefined for a run that sent nothing. */
   ended(metrics: Metrics | undefined): void;
 }

@@ -201,8 +201,22 @@ async function runPermitted<Type extends TestTypeName>(
   return { ...refusal(type, "not_consented", leash.refused), address, detail, flags };
 }
 
+let underWay = 0;
+
+/** Runs that measure or wait for their turn. */
+export const runsUnderWay = (): number => underWay;
+
 /** One run from order to measurement. Never rejects; `stop` ends it early with code `aborted`. */
 export async function runTest(order: RunOrder, stop: AbortSignal, surroundings: Surroundings = {}): Promise<Measurement> {
+  underWay += 1;
+  try {
+    return await measureOnce(order, stop, surroundings);
+  } finally {
+    underWay -= 1;
+  }
+}
+
+async function measureOnce(order: RunOrder, stop: AbortSignal, surroundings: Surroundings): Promise<Measurement> {
   const prepared = prepare(order);
   if ("status" in prepared) return notRun(order, prepared);
   const { type } = prepared;
@@ -214,7 +228,8 @@ export async function runTest(order: RunOrder, stop: AbortSignal, surroundings: 
   const probe = PROBES[type] as unknown as AnyProbe;
   const params = probe.plan?.(prepared.params, order.interval_s) ?? prepared.params;
   const places = probe.places(params);
-  const leave = await pool.take(places, stop);
+  const isTurn = (await permit?.turn?.(stop)) ?? true;
+  const leave = isTurn ? await pool.take(places, stop) : undefined;
   if (leave === undefined) {
     permit?.ended(undefined);
     const why = stop.aborted

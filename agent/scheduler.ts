@@ -67,15 +67,18 @@ interface Entry {
 export class Scheduler {
   readonly #clock: ScheduleClock;
   readonly #run: RunDue;
+  readonly #leastGapS: () => number;
   readonly #entries = new Map<string, Entry>();
   /** Runs left out because the one before was not over. */
   skipped = 0;
   /** How late runs began, ms after they were due. */
   readonly lag = new Recent();
 
-  constructor(run: RunDue, clock: ScheduleClock = hostTime) {
+  /** `leastGapS`: what the host's owner asks for between two runs of a test, seconds. */
+  constructor(run: RunDue, clock: ScheduleClock = hostTime, leastGapS: () => number = () => 0) {
     this.#run = run;
     this.#clock = clock;
+    this.#leastGapS = leastGapS;
   }
 
   /** The series of a test held now: one, one for each client that it names, or none. */
@@ -139,9 +142,10 @@ export class Scheduler {
     if (held.started !== null) this.#aim(held, this.#restedAt(held));
   }
 
-  /** When half an interval will have passed since the last run, or now where it has; epoch ms. */
+  /** When half an interval, or as much as the owner asks for, will have passed since the last run, or now where it has; epoch ms. */
   #restedAt({ started, test }: Entry): number {
-    const rest = started === null ? 0 : started + test.interval_s * 500 - this.#clock.steady();
+    const gap = Math.max(test.interval_s * 500, this.#leastGapS() * 1000);
+    const rest = started === null ? 0 : started + gap - this.#clock.steady();
     return this.#clock.now() + Math.max(0, rest);
   }
 

@@ -35,7 +35,7 @@ export function consentRules(consent: Consent): ConsentRule[] {
     destinations && placesRule("Destinations", "only these:", "none: it contacts nobody", destinations),
     forbidden && placesRule("Never", "not these, whatever else is allowed:", "nothing is forbidden by name", forbidden),
     interval !== undefined && rule("How often", `a test at most every ${intervalText(interval)}`),
-    pace !== undefined && rule("How fast", `at most ${formatNumber(pace)} packets or requests a second in one run`),
+    pace !== undefined && rule("How fast", `at most ${formatNumber(pace)} packets or requests a second, all tests together`),
     run !== undefined && rule("How much, one run", `at most ${bytesText(run)}, both directions together`),
     day !== undefined && rule("How much, one day", `at most ${bytesText(day)} for all runs of a day (UTC)`),
     reflector !== undefined &&

@@ -15,7 +15,7 @@ export interface CutOffSample {
   readonly seconds: number;
 }
 
-/** Samples and runs further apart belong to different outages. */
+/** Samples and runs further apart belong to different outages, and so do those with a sample between them that was not cut off. */
 const JOIN_MS = 150_000;
 
 /** Where a sample's seconds lie: after the sample before, if that was cut off already, else right before this one. */
@@ -41,10 +41,13 @@ export function cutOffSpans(
   results: readonly Pick<Result, "started_at" | "duration_ms" | "status" | "error">[],
 ): Span[] {
   const seen = [...ofSamples(samples), ...results.flatMap(ofResult)];
+  const good = samples.filter(({ seconds }) => !(seconds > 0)).map(({ t }) => t);
   const spans: Span[] = [];
   for (const span of seen.toSorted((a, b) => a.from - b.from)) {
     const last = spans.at(-1);
-    if (last && span.from - last.to <= JOIN_MS) spans[spans.length - 1] = { from: last.from, to: Math.max(last.to, span.to) };
+    const between = last !== undefined && good.some((t) => t > last.to && t < span.from);
+    if (last && !between && span.from - last.to <= JOIN_MS)
+      spans[spans.length - 1] = { from: last.from, to: Math.max(last.to, span.to) };
     else spans.push(span);
   }
   return spans;

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { performance } from "node:perf_hooks";
 import { checkHost } from "#contract/destination";
 import { type PingParams, pingCount } from "#contract/test-types/ping";
-import { runTool, type ToolRun } from "../exec.ts";
+import { runTool, type ToolControl, type ToolRun } from "../exec.ts";
 import { type Resolution, resolveHost } from "../resolve.ts";
 import { pingLinux } from "./ping-linux.ts";
 import { liveReader, PingLive } from "./ping-live.ts";
@@ -21,8 +21,10 @@ const SLACK_MS = { share: 0.06, least: 200, most: 1000 } as const;
 const WINDOWS_START_MS = 4000;
 /** Statistics asked for in one run: they share a stream of limited size with complaints. */
 const SNAPSHOTS_MAX = 500;
-/** Worth of the last digit from which on it pays to ask for better ones, ms. */
-const COARSE_MS = 0.1;
+/** Worth of the last digit from which on it pays to ask for better ones, ms: below 100 ms the tool's rounding is small. */
+const COARSE_MS = 1;
+/** Replies whose lines a pipe holds while nobody reads them, with room to spare. */
+const UNREAD_MAX = 300;
 
 export function pingAdapter(platform: NodeJS.Platform = process.platform): PingAdapter {
   if (platform === "win32") return pingWindows;
@@ -90,14 +92,15 @@ function isSettled(answered: ReadonlySet<number>, { count, interval, timeout }: 
 
 /**
  * Reads the tool's lines as they come: shows them to whoever watches, asks for exact statistics where it prints coarse times,
- * and ends it when it only waits for requests whose time-out is over.
+ * and ends it when it only waits for requests whose time-out is over. Where none of that is to be done before the last request,
+ * the lines wait until then: waking up for each would be most of what a ping costs.
  */
 function lineReader(adapter: PingAdapter, tool: PingTool, request: PingRequest, live: PingLive | undefined) {
   const ask = adapter.snapshotSignal?.(tool);
   const see = liveReader(live);
   const answered = new Set<number>();
   let asked = 0;
-  return (line: string, signal: (name: NodeJS.Signals) => void): void => {
+  return (line: string, { signal, rest }: ToolControl): void => {
     const event = see(line);
     if (event?.type !== "reply" || event.reply.damaged) return;
     answered.add(event.reply.index);
@@ -105,7 +108,12 @@ function lineReader(adapter: PingAdapter, tool: PingTool, request: PingRequest, 
       signal("SIGINT");
       return;
     }
-    if (ask === undefined || (event.reply.step ?? 0) < COARSE_MS) return;
+    if (ask === undefined || (event.reply.step ?? 0) < COARSE_MS) {
+      if (live === undefined && request.count <= UNREAD_MAX) {
+        rest((request.count - 1 - event.reply.index) * request.interval * 1000);
+      }
+      return;
+    }
     asked += 1;
     if (asked <= SNAPSHOTS_MAX) signal(ask);
   };

@@ -59,8 +59,14 @@ describe("configuration", () => {
 });
 
 describe("state directory", () => {
+  test.skipIf(process.platform !== "linux")("where none can be made, that is said at once", async () => {
+    const { code, stderr } = await cli(["run", "--state", "/proc/none/state", "--server", "http://127.0.0.1:9"]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--state \/proc\/none\/state cannot be used: ENOENT/);
+  });
+
   test("is private, and keeps one identity", () => {
-    const state = new StateDir(join(scratch(), "state"));
+    const state = new StateDir(join(scratch(), "above", "state"));
     state.prepare();
     const first = state.loadIdentity();
     expect(first).toMatchObject({ client_id: null, token: null, server: null });

@@ -286,6 +286,44 @@ describe("a day's bytes", () => {
   });
 });
 
+describe("a rate is that of all runs together", () => {
+  const order = to("127.0.0.1", { params: { count: 3, interval: 0.25, timeout: 1 } });
+  const permits = (rate: number, many: number) => {
+    const veto = vetoOf({ max_packets_per_s: rate });
+    return Array.from({ length: many }, () => veto(order)).filter((permit) => typeof permit === "object");
+  };
+
+  test("runs that would exceed it wait for their turn, first come first served", async () => {
+    const [first, second, third, fourth] = permits(7, 4);
+    const stop = new AbortController().signal;
+    const gone = new AbortController();
+    const turns: string[] = [];
+    const turn = (name: string, permit: typeof first, signal = stop) =>
+      permit?.turn?.(signal).then((came) => turns.push(`${name} ${came}`));
+    await Promise.all([turn("first", first), turn("second", second)]);
+    const waiting = [turn("third", third, gone.signal), turn("fourth", fourth)];
+    expect(turns).toEqual(["first true", "second true"]);
+    gone.abort();
+    await waiting[0];
+    second?.ended(undefined);
+    await waiting[1];
+    expect(turns.slice(2)).toEqual(["third false", "fourth true"]);
+  });
+
+  test("three tests at once send no faster than one, where one may run", async () => {
+    const veto = vetoOf({ max_packets_per_s: 4 });
+    const runs = Array.from({ length: 3 }, () => runTest(order, new AbortController().signal, { veto }));
+    const spans = (await Promise.all(runs))
+      .map(({ started_at, duration_ms, status }) => ({ from: started_at, ms: duration_ms, status }))
+      .sort((a, b) => a.from - b.from);
+    expect(spans.map(({ status }) => status)).toEqual(["ok", "ok", "ok"]);
+    spans.slice(1).forEach(({ from }, i) => {
+      const before = spans[i];
+      expect(from).toBeGreaterThan((before?.from ?? 0) + (before?.ms ?? 0) - 50);
+    });
+  });
+});
+
 describe("a run is held to it", () => {
   async function web(answer: (server: Server) => string | undefined = () => undefined, host = "127.0.0.1") {
     let visits = 0;

@@ -19,13 +19,17 @@ const instructed = (more: Partial<InstructedTest> = {}): InstructedTest => ({
 });
 
 /** A scheduler whose runs take `takes` ms and are noted. */
-function setUp(takes = 0) {
+function setUp(takes = 0, leastGapS = 0) {
   const clock = new FakeClock(START);
   const runs: { id: string; at: number; problem: string | undefined }[] = [];
-  const scheduler = new Scheduler((test, problem) => {
-    runs.push({ id: test.test_id, at: clock.now(), problem });
-    return takes === 0 ? Promise.resolve() : new Promise((resolve) => clock.after(takes, resolve));
-  }, clock);
+  const scheduler = new Scheduler(
+    (test, problem) => {
+      runs.push({ id: test.test_id, at: clock.now(), problem });
+      return takes === 0 ? Promise.resolve() : new Promise((resolve) => clock.after(takes, resolve));
+    },
+    clock,
+    () => leastGapS,
+  );
   return { clock, runs, scheduler, at: (id = "t1") => runs.filter((run) => run.id === id).map((run) => run.at - START) };
 }
 
@@ -41,6 +45,14 @@ test("a new test runs at once, then in phase and without drift", async () => {
   await clock.advance(60 * S);
   // 12:00:03.4 at once; the slot at :12 is 8.6 s away and taken, then every 10 s.
   expect(at()).toEqual([0, 8600, 18_600, 28_600, 38_600, 48_600, 58_600]);
+});
+
+test("the first slot is left out where the host's owner asks for a longer rest", async () => {
+  const { clock, scheduler, at } = setUp(0, 9);
+  scheduler.apply([instructed()]);
+  await settle();
+  await clock.advance(30 * S);
+  expect(at()).toEqual([0, 18_600, 28_600]);
 });
 
 test("ten thousand intervals later the phase is still exact", async () => {

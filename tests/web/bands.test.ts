@@ -31,6 +31,13 @@ test("buckets that touch are one band; others stay apart, and so do flags", () =
   ]);
 });
 
+test("a run without the flag between two that have it parts their bands", () => {
+  const live = bandsOfItems([run(10, "cut_off"), run(20), run(30, "cut_off")]);
+  const times = [10, 20, 30].map((second) => NOW + second * 1000);
+  expect(mergeBands(live, 60_000)).toHaveLength(1);
+  expect(mergeBands(live, 60_000, times)).toEqual(live);
+});
+
 test("flagged runs after each other are one band, and go on where the buckets end", () => {
   const live = bandsOfItems([run(20, "host_overloaded"), run(10, "host_overloaded", "not_of_the_host"), run(60)]);
   expect(mergeBands(live, 15_000)).toEqual([{ flag: "host_overloaded", from: NOW + 10_000, to: NOW + 24_000 }]);

@@ -108,7 +108,7 @@ test("a consent file in words", () => {
     "only these:",
     "nothing is forbidden by name",
     "a test at most every 1 min",
-    "at most 50 packets or requests a second in one run",
+    "at most 50 packets or requests a second, all tests together",
     "at most 500 MB, both directions together",
     "at most 2 GB for all runs of a day (UTC)",
     "no other client may measure to this host",

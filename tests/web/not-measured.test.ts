@@ -60,6 +60,21 @@ test("an outage is put together from samples and from runs", () => {
   expect(cutOffSpans([], [])).toEqual([]);
 });
 
+test("outages with a good sample between them are two, however near", () => {
+  const second = (n: number) => NOW - 3_600_000 + n * 1000;
+  const samples = [
+    { t: second(0), seconds: 0 },
+    { t: second(60), seconds: 57 },
+    { t: second(65), seconds: 0 },
+    { t: second(130), seconds: 13 },
+    { t: second(190), seconds: 0 },
+  ];
+  expect(cutOffSpans(samples, [])).toEqual([
+    { from: second(3), to: second(60) },
+    { from: second(117), to: second(130) },
+  ]);
+});
+
 test("a client that was cut off is told of its line, and its targets are not called failing", () => {
   const outage = { from: NOW - 900_000, to: NOW - 480_000 };
   const text = cutOffText(outage, NOW);

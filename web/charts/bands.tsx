@@ -13,7 +13,7 @@ const STRIP_PX = 3;
 const LEAST_PX = 3;
 const LETTER_FROM_PX = 12;
 /** Bands that overlap write below each other. */
-const LANE_PX = 13;
+const LANE_PX = 18;
 
 function writeName({ context, area, colours }: Painting, band: Band, left: number, right: number, lane: number): void {
   context.save();

@@ -91,7 +91,16 @@ function useHostPoints(data: SeriesData | undefined, hosts: readonly HostReading
     const stepMs = Math.max(CADENCE.hostSampleS, resolutionS) * 1000;
     const stored = data ? pointsOfHostSeries(data.reply.series.filter(own), resolutionS, data.readAt) : [];
     const bands = [...bandsOfMarks(data?.reply.marks.filter(own) ?? [], resolutionS), ...bandsOfItems(hosts)];
-    return { stepMs, points: withLive(stored, hosts.map(pointOfHost)), bands: mergeBands(bands, stepMs * 1.5) };
+    const points = withLive(stored, hosts.map(pointOfHost));
+    return {
+      stepMs,
+      points,
+      bands: mergeBands(
+        bands,
+        stepMs * 1.5,
+        points.map(({ t }) => t),
+      ),
+    };
   }, [data, hosts]);
 }
 

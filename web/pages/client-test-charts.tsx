@@ -136,10 +136,16 @@ function useTestPoints({ test, peerId, data, results }: Pick<TestChartProps, "te
     const live = results.filter(own);
     const marks = data?.reply.marks.filter(own) ?? [];
     const stored = data ? pointsOfSeries(data.reply.series.filter(own), data.reply.resolution_s, data.readAt) : [];
+    const points = withLive(stored, pointsOfResults(live));
+    const bands = [...bandsOfMarks(marks, data?.reply.resolution_s ?? 0), ...bandsOfItems(live)];
     return {
       stepMs,
-      points: withLive(stored, pointsOfResults(live)),
-      bands: mergeBands([...bandsOfMarks(marks, data?.reply.resolution_s ?? 0), ...bandsOfItems(live)], stepMs * 1.5),
+      points,
+      bands: mergeBands(
+        bands,
+        stepMs * 1.5,
+        points.map(({ t }) => t),
+      ),
     };
   }, [data, results, test.id, peerId, stepMs]);
 }

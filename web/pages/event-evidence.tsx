@@ -121,6 +121,9 @@ function Sibling({ sibling }: { sibling: SiblingEvidence }) {
 }
 
 function SeenHops({ path }: { path: SeenPath }) {
+  if (path.error?.source === "agent" && path.hops.length === 0) {
+    return <p class="text-secondary">Its path was not looked at: {inSentence(withNames(path.error.message))}</p>;
+  }
   const end = path.reached === true ? `reached${path.rtt_median === null ? "" : ` in ${ms(path.rtt_median)}`}` : "not reached";
   return (
     <details class="card-details">

@@ -42,14 +42,15 @@ export const bandsOfItems = (items: readonly Flagged[]): Band[] =>
     return flags.filter(isHostFlag).map((flag) => ({ flag, from, to: from + duration_ms }));
   });
 
-/** Bands of one flag that touch, or have no run between them, become one. */
-export function mergeBands(bands: readonly Band[], stepMs: number): Band[] {
+/** Bands of one flag that touch, or are at most `stepMs` apart with no run or sample between them (`times`), become one. */
+export function mergeBands(bands: readonly Band[], stepMs: number, times: readonly number[] = []): Band[] {
   const merged: Band[] = [];
   const last = new Map<HostFlagName, number>();
   for (const band of bands.toSorted((a, b) => a.from - b.from)) {
     const index = last.get(band.flag);
     const before = index === undefined ? undefined : merged[index];
-    if (index !== undefined && before !== undefined && band.from - before.to <= stepMs) {
+    const isApart = before !== undefined && times.some((t) => t >= before.to && t < band.from);
+    if (index !== undefined && before !== undefined && !isApart && band.from - before.to <= stepMs) {
       merged[index] = { ...before, to: Math.max(before.to, band.to) };
       continue;
     }

@@ -14,7 +14,7 @@ export const consentSchema = z
     forbidden_destinations: z.array(rule).max(500),
     /** Seconds between two runs of one test. */
     min_interval_s: z.number().min(0).max(86_400),
-    /** Packets or requests a second that one run may send. */
+    /** Packets or requests a second that all runs together may send. */
     max_packets_per_s: z.number().positive().max(1e6),
     /** Bytes one run may move, both directions together. */
     max_bytes_per_run: z.number().int().positive(),

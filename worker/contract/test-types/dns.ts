@@ -221,6 +221,16 @@ function traffic(params: DnsParams): Traffic {
   };
 }
 
+/** What a run with one resolver over UDP moved at most, when no answer was too long for that; undefined for every other. */
+function moved(params: DnsParams, { dns_sent, dns_tc }: { dns_sent?: unknown; dns_tc?: unknown }): number | undefined {
+  const listed = dnsResolvers(params);
+  const [only, ...others] = listed.ok ? listed.resolvers : [];
+  const isOne = only !== undefined && others.length === 0 && (only.kind === "system" ? !only.all : only.transport === "udp");
+  if (!isOne || params.transport !== "udp" || params.system === true || dns_tc !== false) return undefined;
+  if (typeof dns_sent !== "number") return undefined;
+  return dns_sent * params.tries * (ipBytes(UDP_MESSAGE.query) + ipBytes(UDP_MESSAGE.answer));
+}
+
 export const dns = defineTestType({
   type: "dns",
   label: "DNS",
@@ -241,5 +251,6 @@ export const dns = defineTestType({
     return address.ok ? [address.host] : question.ok ? [question.name] : [];
   },
   traffic,
+  moved,
   deadline_ms: dnsDeadline,
 });

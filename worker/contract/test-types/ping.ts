@@ -74,5 +74,7 @@ export const ping = defineTestType({
   check: checkPing,
   contacts: (destination) => hostContact(checkHost(destination)),
   traffic,
+  moved: ({ packet_size }, { ping_sent }) =>
+    typeof ping_sent === "number" ? ping_sent * 2 * ipBytes(packet_size + ECHO_HEADER) : undefined,
   deadline_ms: (params) => ((pingCount(params) - 1) * params.interval + params.timeout + 3) * 1000,
 });
