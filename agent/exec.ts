@@ -208,14 +208,19 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     };
     let restTimer: NodeJS.Timeout | undefined;
     const wake = () => {
+      if (restTimer === undefined) return;
       clearTimeout(restTimer);
-      child.stdout?.resume();
+      restTimer = undefined;
+      pipeOf(child)?.readStart();
     };
     const rest = (ms: number) => {
-      if (ms <= 0 || child.exitCode !== null || child.signalCode !== null) return;
-      clearTimeout(restTimer);
-      child.stdout?.pause();
+      const isOver = child.exitCode !== null || child.signalCode !== null;
+      if (ms <= 0 || restTimer !== undefined || isOver) return;
       restTimer = setTimeout(wake, ms);
+      // After the stream has asked for its next chunk, which it does in this turn.
+      setImmediate(() => {
+        if (restTimer !== undefined) pipeOf(child)?.readStop();
+      });
     };
     // The end of its output is only seen by who reads.
     child.once("exit", wake);
@@ -239,6 +244,20 @@ export function runTool(order: ToolOrder): Promise<ToolRun> {
     child.on("error", (error: NodeJS.ErrnoException) => finish(null, error.code ?? "UNKNOWN"));
     child.once("close", (code) => finish(code, null));
   });
+}
+
+interface Pipe {
+  readStart(): number;
+  readStop(): number;
+}
+
+/**
+ * The pipe under a tool's output. A paused stream reads on until its buffer is full, so that each line still wakes this process; only
+ * the pipe itself can be left alone. Undefined where Node has none of that name: then nothing rests.
+ */
+function pipeOf({ stdout }: ChildProcess): Pipe | undefined {
+  const { _handle: pipe } = (stdout ?? {}) as { _handle?: Partial<Pipe> | null };
+  return typeof pipe?.readStart === "function" && typeof pipe.readStop === "function" ? (pipe as Pipe) : undefined;
 }
 
 /** Starts the child, or the reason why spawn itself threw (as it does for EPERM and EAGAIN on some systems). */

@@ -25,7 +25,7 @@ export interface SelfCounts {
  * The loop is looked at this often, ms: ten looks a second would be a quarter of what the agent may take of a processor. Node
  * counts the whole step between two looks, so this much of it is no delay.
  */
-const RESOLUTION_MS = 500;
+const RESOLUTION_MS = 1000;
 
 /** What the self-test tells, in a sheet of its own. */
 const OF_SELF_TEST: ReadonlySet<MetricName> = new Set([

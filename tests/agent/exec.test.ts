@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { findTool, runningTools, runTool } from "../../agent/exec.ts";
+import { findTool, runningTools, runTool, type ToolControl } from "../../agent/exec.ts";
 import { fakeTools, isRunning, scratch } from "./helpers/cli.ts";
 
 const tool = (script: string): string => join(fakeTools({ tool: script }), "tool");
@@ -38,6 +38,25 @@ describe.skipIf(process.platform === "win32")("a tool", () => {
     expect(lines).toBeLessThan(1024 * 1024);
     expect(ms).toBeLessThan(5000);
     expect(runningTools()).toBe(0);
+  });
+
+  test("may be left unread for a while; nothing is lost, and its end ends the rest", async () => {
+    const seen: number[] = [];
+    const start = performance.now();
+    const file = tool("for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done");
+    const onLine = (line: string, { rest }: ToolControl) => {
+      seen.push(performance.now() - start);
+      if (line === "1") rest(350);
+    };
+    const run = await runTool({ file, args: [], timeout_ms: 5000, onLine });
+    expect(run.stdout.split("\n").slice(0, -1)).toEqual(["1", "2", "3", "4", "5", "6"]);
+    const [first = 0, second = 0, third = 0] = seen;
+    expect(second - first).toBeGreaterThan(330);
+    expect(third - second, "what came meanwhile comes at once").toBeLessThan(50);
+    const rests = { file, args: [], timeout_ms: 5000, onLine: (_: string, { rest }: ToolControl) => rest(60_000) };
+    const { value, ms } = await timed(runTool(rests));
+    expect(value.stdout).toBe(run.stdout);
+    expect(ms).toBeLessThan(3000);
   });
 
   test("that ignores being asked is killed after its grace", async () => {
