@@ -33,6 +33,7 @@ export interface Route {
 const BUSY = 0.8;
 /** Speeds and routes are read this often at most, ms. */
 const KEPT_MS = 60_000;
+const FOUND_MAX = 1000;
 
 const devices = new ProcFile("/proc/net/dev");
 
@@ -131,6 +132,8 @@ export class Lines {
   readonly #measured = new Map<string, Map<string, Rates>>();
   #speeds = new Map<string, number>();
   #routes: readonly Route[] = [];
+  /** What addresses were asked for since the routes were read: the same few, run after run. */
+  readonly #found = new Map<string | null, { readonly name: string | undefined }>();
   #readAt = Number.NEGATIVE_INFINITY;
 
   /** Bytes carried until now; undefined where no line's capacity is known, and nothing can be judged. */
@@ -152,7 +155,12 @@ export class Lines {
   /** The interface an address is reached by; undefined for this host's own. */
   interfaceTo(address: string | null): string | undefined {
     if (address === "::1" || address?.startsWith("127.")) return undefined;
-    return interfaceTo(address, this.#routes);
+    const known = this.#found.get(address);
+    if (known !== undefined) return known.name;
+    const name = interfaceTo(address, this.#routes);
+    if (this.#found.size >= FOUND_MAX) this.#found.clear();
+    this.#found.set(address, { name });
+    return name;
   }
 
   capacity(name: string): Rates {
@@ -169,6 +177,7 @@ export class Lines {
     const now = performance.now();
     if (now - this.#readAt < KEPT_MS) return;
     this.#readAt = now;
+    this.#found.clear();
     this.#routes = [...parseRoutes4(text("/proc/net/route")), ...parseRoutes6(text("/proc/net/ipv6_route"))].filter(
       (route) => route.interface !== "lo",
     );
