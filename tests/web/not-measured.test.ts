@@ -7,6 +7,7 @@ import { fleetHealth, healthOfRuns } from "../../web/health.ts";
 import { isFailing, notMeasured, resultTone } from "../../web/not-measured.ts";
 import { testVerdict } from "../../web/run-verdict.ts";
 import { pointsOfResults } from "../../web/state/points.ts";
+import { samplesOf } from "../../web/state/use-outage.ts";
 import { clientDetail, fleetClient, iso, NOW, result } from "./make.ts";
 
 const failed = (code: ErrorCode, source: ErrorSource, message = "It says why", seq = 1) =>
@@ -58,6 +59,17 @@ test("an outage is put together from samples and from runs", () => {
   const other = { ...failed("no_reply", "target"), started_at: iso(minute(50)) };
   expect(cutOffSpans(samples, [run, other])).toHaveLength(2);
   expect(cutOffSpans([], [])).toEqual([]);
+});
+
+test("samples of a series keep their length, however fine its buckets", () => {
+  const series = { client_id: "c1", test_id: null, peer_id: null, metric: "agent_cut_off_s", unit: "s" };
+  const figures = (values: number[]) => ({ min: values, median: values, p95: values, max: values });
+  const reply = { resolution_s: 5, marks: [], series: [{ ...series, t: [NOW, NOW + 5000], count: [1, 3], ...figures([57, 2]) }] };
+  expect(samplesOf(reply)).toEqual([
+    { t: NOW + 5000, seconds: 57 },
+    { t: NOW + 10_000, seconds: 5 },
+  ]);
+  expect(samplesOf(undefined)).toEqual([]);
 });
 
 test("outages with a good sample between them are two, however near", () => {

@@ -15,14 +15,14 @@ const NEAR_MS = 3_600_000;
 const NEAR_POINTS = 1440;
 const AROUND_MS = 150_000;
 
-/** The samples of a series, each at the end of its bucket. Of several in one bucket the longest is known. */
+/** The samples of a series, each at the end of its bucket. Of several in one bucket the longest is known, of one how long it is. */
 export function samplesOf(reply: SeriesReply | undefined): CutOffSample[] {
   const stored = reply?.series.find(({ test_id, metric }) => test_id === null && metric === METRIC);
   const bucket_s = reply?.resolution_s ?? 0;
-  return (stored?.t ?? []).map((t, index) => ({
-    t: t + bucket_s * 1000,
-    seconds: Math.min(bucket_s, (stored?.max[index] ?? 0) * (stored?.count[index] ?? 0)),
-  }));
+  return (stored?.t ?? []).map((t, index) => {
+    const [most, count] = [stored?.max[index] ?? 0, stored?.count[index] ?? 0];
+    return { t: t + bucket_s * 1000, seconds: count > 1 ? Math.min(bucket_s, most * count) : most };
+  });
 }
 
 /** The stretch to read finely: around the newest sample that was cut off. */
