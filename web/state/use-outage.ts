@@ -44,9 +44,6 @@ export function useOutage(client: ClientDetail, hosts: readonly HostReading[]): 
     // What is known finely stands for itself: a minute's bucket only says that something was within it.
     const fine = [...samplesOf(finely?.reply), ...live].toSorted((a, b) => a.t - b.t);
     const first = fine[0]?.t ?? Number.POSITIVE_INFINITY;
-    const spans = cutOffSpans([...roughly.filter(({ t }) => t < first), ...fine], client.latest);
-    const last = spans.at(-1);
-    const registered = Date.parse(client.created_at);
-    return last === undefined ? null : { from: Math.max(last.from, Math.min(registered, last.to)), to: last.to };
-  }, [roughly, finely, hosts, client.latest, client.created_at]);
+    return cutOffSpans([...roughly.filter(({ t }) => t < first), ...fine], client.latest).at(-1) ?? null;
+  }, [roughly, finely, hosts, client.latest]);
 }
