@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { ensureBuilt } from "../../worker/ops/builds.ts";
 import { measureAgent } from "./agent.ts";
 import { type AgentDay, dollarsAMonth, freePlanAgents } from "./prices.ts";
 
@@ -30,7 +31,7 @@ async function countEdge(): Promise<Report & AgentDay> {
 async function countWeb(): Promise<Report> {
   const dist = join(ROOT, "dist/web");
   const page = await readFile(join(dist, "index.html"), "utf8").catch(() => null);
-  if (page === null) return { transferred_kib: null, reason: "dist/web is not built; run npm start once" };
+  if (page === null) return { transferred_kib: null, reason: "dist/web/index.html cannot be read" };
   const first = [...page.matchAll(/(?:src|href)="\/([^"]+\.(?:js|css))"/g)].map((match) => match[1] ?? "");
   const all = (await readdir(join(dist, "assets"))).filter((name) => /\.(js|css)$/.test(name)).map((name) => `assets/${name}`);
   const kib = async (names: string[]) => {
@@ -68,6 +69,9 @@ const options = {
 const { json, only, minutes } = parseArgs({ options }).values;
 if (only !== undefined && only !== "agent") throw new Error(`--only ${only}: there is --only agent`);
 if (minutes !== undefined && !(Number(minutes) > 0)) throw new Error(`--minutes ${minutes} is no number of minutes`);
+
+await ensureBuilt("agent");
+if (only === undefined) await ensureBuilt("web");
 
 const report: Report = {
   ...(only === "agent" ? {} : await edgeAndWeb()),
