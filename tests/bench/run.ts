@@ -70,6 +70,8 @@ const { json, only, minutes } = parseArgs({ options }).values;
 if (only !== undefined && only !== "agent") throw new Error(`--only ${only}: there is --only agent`);
 if (minutes !== undefined && !(Number(minutes) > 0)) throw new Error(`--minutes ${minutes} is no number of minutes`);
 
+// Standard output is the JSON object's alone.
+if (json === true) console.log = console.error;
 await ensureBuilt("agent");
 if (only === undefined) await ensureBuilt("web");
 
@@ -78,7 +80,7 @@ const report: Report = {
   agent: await measureAgent(minutes === undefined ? undefined : Number(minutes)),
 };
 
-if (json === true) console.log(JSON.stringify(report));
+if (json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
 else {
   const rows = flatten(report);
   const width = Math.max(...rows.map(([name]) => name.length));
