@@ -7,7 +7,7 @@ const RESTARTED = "STREAMSWARM_RESTARTED";
 /** The start is over by then, and tests of a minute's interval load what they need within the next, milliseconds. */
 const SETTLED_MS = 30_000;
 const DROP_MS = 60 * 60_000;
-const COLLECT_MS = 150_000;
+const COLLECT_MS = 240_000;
 /** A collection waits for the end of what is measured: looked for so often, so many times. */
 const IDLE_LOOK_MS = 500;
 const IDLE_TRIES = 60;

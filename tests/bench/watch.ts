@@ -5,7 +5,7 @@ import { bytesSent, type CpuTime, childrenOf, cpuTime, type Memory, memoryOf } f
 
 const MEMORY_EVERY_MS = 1000;
 /** A child that lives shorter than this may go unseen. */
-const CHILDREN_EVERY_MS = 3;
+const CHILDREN_EVERY_MS = 10;
 
 export interface Watched {
   readonly pid: number;
